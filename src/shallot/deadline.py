@@ -1,0 +1,47 @@
+"""A deadline that costs nothing until something waits. Knows neither HTTP nor WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from types import coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+__all__ = ["within"]
+
+
+async def within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, or ``TimeoutError`` after ``seconds`` (``None``: no deadline); then ``work`` was cancelled.
+
+    The first step is taken without a timer: most work never waits, and then there is nothing to time. (A timer and its
+    cancellation cost about as much as decoding a request's headers.)
+    """
+    try:
+        waits_for = work.send(None)
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+    async with asyncio.timeout(seconds):
+        return await _resume(work, waits_for)
+
+
+@coroutine
+def _resume(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+    """What ``await work`` would do, for work whose first step is already taken and now waits for ``waits_for``."""
+    while True:
+        try:
+            sent = yield waits_for
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:  # handed on, never kept: it is the work that may answer it
+            step, value = work.throw, error
+        else:
+            step, value = work.send, sent
+        try:
+            waits_for = step(value)
+        except StopIteration as finished:
+            result: T = finished.value
+            return result

@@ -1,0 +1,106 @@
+"""Constructors of effects: the dicts that a conversation yields. They make dicts and nothing else: no ids, no times, so effects compare equal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Mapping
+from typing import Any
+
+from .codec.json import format_json
+from .types import Accept, FeedClose, FeedOpen, SendBytes, SendClose, SendText, TimerAfter, TimerCancel, TimerEvery
+
+__all__ = ["after", "cancel", "every", "feed", "unfeed", "ws_accept", "ws_close", "ws_send", "ws_send_json"]
+
+
+def ws_send(data: str | bytes) -> SendText | SendBytes:
+    """Send one message to the client: ``str`` as a text frame, ``bytes`` as a binary one (RFC 6455 5.6).
+
+    >>> ws_send("hi")
+    {'text': 'hi', 'type': 'websocket.send'}
+    """
+    if isinstance(data, str):
+        return {"text": data, "type": "websocket.send"}
+    if isinstance(data, bytes):
+        return {"bytes": data, "type": "websocket.send"}
+    raise TypeError(f"ws_send: expected str or bytes, got {type(data).__name__}; for JSON there is ws_send_json")
+
+
+def ws_send_json(value: Any) -> SendText:
+    """Send ``value`` as one text message of compact JSON (RFC 8259); what JSON cannot say is a ``TypeError`` or ``ValueError``.
+
+    >>> ws_send_json({"now": 1})
+    {'text': '{"now":1}', 'type': 'websocket.send'}
+    """
+    return {"text": format_json(value).decode(), "type": "websocket.send"}
+
+
+def ws_close(code: int = 1000, reason: str = "") -> SendClose:
+    """Close the conversation (RFC 6455 7.4): the yield that carries it does not return.
+
+    Legal codes are 1000-1003, 1007-1014 and 3000-4999; ``reason`` is at most 123 bytes of UTF-8. Both are checked where it is yielded.
+    As the answer of ``on_connect`` it refuses the handshake with 403.
+
+    >>> ws_close()
+    {'type': 'websocket.close', 'code': 1000}
+    """
+    if isinstance(code, bool) or not isinstance(code, int):
+        raise TypeError(f"ws_close: code must be an int, got {code!r}")
+    if not isinstance(reason, str):
+        raise TypeError(f"ws_close: reason must be a str, got {reason!r}")
+    if reason:
+        return {"type": "websocket.close", "code": code, "reason": reason}
+    return {"type": "websocket.close", "code": code}
+
+
+def ws_accept(subprotocol: str | None = None, headers: Mapping[str, str | list[str]] | None = None) -> Accept:
+    """Accept the handshake: the answer of ``on_connect``. ``subprotocol`` must be one that the client offered.
+
+    >>> ws_accept(subprotocol="v1")
+    {'type': 'websocket.accept', 'subprotocol': 'v1'}
+    """
+    if headers:
+        return {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
+    return {"type": "websocket.accept", "subprotocol": subprotocol}
+
+
+def after(seconds: float, name: str) -> TimerAfter:
+    """Fire once, ``seconds`` from now: the receiver hands over ``{"type": "timer.fired", "name", "missed"}``. The same name replaces.
+
+    >>> after(2.5, "late")
+    {'type': 'timer.after', 'seconds': 2.5, 'name': 'late'}
+    """
+    return {"type": "timer.after", "seconds": seconds, "name": name}
+
+
+def every(seconds: float, name: str) -> TimerEvery:
+    """Fire every ``seconds``, first after one interval. At most one firing waits; ``missed`` counts those it stands for besides itself.
+
+    >>> every(1, "tick")
+    {'type': 'timer.every', 'seconds': 1, 'name': 'tick'}
+    """
+    return {"type": "timer.every", "seconds": seconds, "name": name}
+
+
+def cancel(name: str) -> TimerCancel:
+    """End the timer ``name``, a firing not yet delivered included; an unknown name is nothing.
+
+    >>> cancel("tick")
+    {'type': 'timer.cancel', 'name': 'tick'}
+    """
+    return {"type": "timer.cancel", "name": name}
+
+
+def feed(name: str, iterable: AsyncIterable[Any]) -> FeedOpen:
+    """Let any async iterable join the mailbox: ``feed.item`` (``name``, ``data``) for each item, then ``feed.ended`` or ``feed.failed`` (``error``).
+
+    The iterable is read one item ahead of what the handler has taken, in a task of its own, and closed there. An open name is replaced.
+    """
+    return {"type": "feed.open", "name": name, "iterable": iterable}
+
+
+def unfeed(name: str) -> FeedClose:
+    """End the feed ``name``: its iterable is closed, items not yet delivered are dropped; an unknown name is nothing.
+
+    >>> unfeed("log")
+    {'type': 'feed.close', 'name': 'log'}
+    """
+    return {"type": "feed.close", "name": name}

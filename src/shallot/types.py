@@ -1,0 +1,344 @@
+"""The vocabulary: every dict that crosses a public border, as a TypedDict, and the shapes of the functions that take them.
+
+Nothing here runs. No ``from __future__ import annotations``: it would hide NotRequired keys from introspection.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NotRequired, ParamSpec, Protocol, TypeAlias, TypedDict, Union
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from typing_extensions import ReadOnly, TypeVar
+else:
+    from typing import TypeVar as _TypeVar
+
+    class ReadOnly:
+        """``ReadOnly[X]`` is ``X`` at run time (PEP 705 is of Python 3.13); checkers know the real one."""
+
+        def __class_getitem__(cls, item):
+            return item
+
+    def TypeVar(name, *bounds, default=None, **keywords):  # noqa: N802  # PEP 696 is of Python 3.13: the default is for checkers
+        return _TypeVar(name, *bounds, **keywords)
+
+
+# ---- ASGI's own, seen only where events are read and written
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Event: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# ---- limits
+
+
+class ConversationLimits(TypedDict, total=False):
+    """The limits that ``@websocket`` and a route's ``data["limits"]`` may set too. Seconds and bytes; see ``shallot.limits``."""
+
+    send_s: float
+    max_message_bytes: int
+    max_unread: int
+    max_unread_bytes: int
+    accept_s: float
+    idle_s: float | None
+    linger_s: float
+    unread_s: float
+    stuck_s: float
+
+
+class Limits(ConversationLimits, total=False):
+    """All limits of an app. Seconds and bytes; defaults and consequences in ``shallot.limits.LIMITS``."""
+
+    header_lines: int
+    header_bytes: int
+    query_bytes: int
+    body_bytes: int
+    body_s: float
+    body_min_rate: float
+    stream_bytes: int
+    response_s: float
+    effects_s: float
+    hook_s: float
+    shutdown_s: float
+
+
+# ---- requests
+
+
+class RouteMatch(TypedDict):
+    """The matched row, as ``request["route"]``; shared by all its requests."""
+
+    path: ReadOnly[str]
+    methods: ReadOnly[Sequence[str]]
+    name: ReadOnly[str | None]
+    data: ReadOnly[Mapping[str, Any]]
+
+
+class Connection(TypedDict):
+    """What an HTTP request and a WebSocket's handshake have in common: the ASGI scope's keys and ours (SPEC.md)."""
+
+    headers: ReadOnly[dict[str, str]]
+    headers_list: ReadOnly[Sequence[tuple[bytes, bytes]]]
+    path: ReadOnly[str]
+    raw_path: NotRequired[ReadOnly[bytes]]
+    root_path: NotRequired[ReadOnly[str]]
+    scheme: NotRequired[ReadOnly[str]]
+    query_string: ReadOnly[bytes]
+    http_version: NotRequired[ReadOnly[str]]
+    client: NotRequired[ReadOnly[tuple[str, int] | None]]
+    server: NotRequired[ReadOnly[tuple[str, int | None] | None]]
+    asgi: NotRequired[ReadOnly[Mapping[str, str]]]
+    extensions: NotRequired[ReadOnly[Mapping[str, Any] | None]]
+    state: NotRequired[dict[str, Any]]
+    body: ReadOnly[bytes]
+    config: ReadOnly[Mapping[str, Any]]
+    run_in_thread: ReadOnly["RunInThread"]
+    path_params: NotRequired[dict[str, Any]]
+    route: NotRequired[RouteMatch]
+    json: NotRequired[Any]
+    params: NotRequired[dict[str, list[str]]]
+    query_params: NotRequired[dict[str, list[str]]]
+    form_params: NotRequired[dict[str, list[str]]]
+    cookies: NotRequired[dict[str, str]]
+    session: NotRequired[dict[str, Any]]
+    identity: NotRequired[Any]
+    request_id: NotRequired[str]
+
+
+class Request(Connection):
+    """An HTTP request. One fresh dict per request; middlewares add keys in place. Subclass it for keys of your own."""
+
+    type: ReadOnly[Literal["http", "websocket"]]
+    method: ReadOnly[str]
+    stream: NotRequired[ReadOnly[AsyncIterator[bytes]]]
+
+
+class Close(TypedDict):
+    """How a conversation ended: ``scope["close"]``, set before ``on_disconnect`` and ``on_close`` run."""
+
+    code: int
+    reason: str
+    by: Literal["client", "server"]
+
+
+class WSScope(Connection):
+    """The request that opened a conversation. Subclass it for keys of your own (``class ChatScope(WSScope): user: str``)."""
+
+    type: ReadOnly[Literal["websocket"]]
+    method: ReadOnly[Literal["WS"]]
+    subprotocols: NotRequired[ReadOnly[Sequence[str]]]
+    cursor: NotRequired[str]
+    close: NotRequired[Close]
+
+
+# ---- effects: what a conversation yields
+
+
+class SendText(TypedDict):
+    type: Literal["websocket.send"]
+    text: str
+
+
+class SendBytes(TypedDict):
+    type: Literal["websocket.send"]
+    bytes: bytes
+
+
+class SendClose(TypedDict):
+    type: Literal["websocket.close"]
+    code: NotRequired[int]
+    reason: NotRequired[str]
+
+
+class Accept(TypedDict):
+    type: Literal["websocket.accept"]
+    subprotocol: NotRequired[str | None]
+    headers: NotRequired[Mapping[str, str | list[str]]]
+
+
+class TimerAfter(TypedDict):
+    type: Literal["timer.after"]
+    seconds: float
+    name: str
+
+
+class TimerEvery(TypedDict):
+    type: Literal["timer.every"]
+    seconds: float
+    name: str
+
+
+class TimerCancel(TypedDict):
+    type: Literal["timer.cancel"]
+    name: str
+
+
+class FeedOpen(TypedDict):
+    type: Literal["feed.open"]
+    name: str
+    iterable: AsyncIterable[Any]
+
+
+class FeedClose(TypedDict):
+    type: Literal["feed.close"]
+    name: str
+
+
+Effect: TypeAlias = Union[SendText, SendBytes, SendClose, TimerAfter, TimerEvery, TimerCancel, FeedOpen, FeedClose]
+AnyEffect: TypeAlias = Mapping[str, Any]
+"""An effect of any kind: ours, a resource's, or your own ``{"type": "my.kind", ...}``."""
+
+# ---- messages: what a receiver hands over
+
+
+class TimerFired(TypedDict):
+    type: Literal["timer.fired"]
+    name: str
+    missed: int
+
+
+class FeedItem(TypedDict):
+    type: Literal["feed.item"]
+    name: str
+    data: Any
+
+
+class FeedEnded(TypedDict):
+    type: Literal["feed.ended"]
+    name: str
+
+
+class FeedFailed(TypedDict):
+    type: Literal["feed.failed"]
+    name: str
+    error: BaseException
+
+
+Message: TypeAlias = Union[str, bytes, Mapping[str, Any]]
+"""``str`` or ``bytes`` from the client; a dict (``{"type": ...}``) from a timer, a feed or a channel."""
+
+M_co = TypeVar("M_co", covariant=True, default=Message)
+
+
+class Receiver(Protocol[M_co]):
+    """An async iterator of messages; its iteration raises ``WSDisconnect`` when the client has left."""
+
+    def __aiter__(self) -> "Receiver[M_co]": ...
+
+    async def __anext__(self) -> M_co: ...
+
+
+# ---- responses
+
+
+class Tap(TypedDict, total=False):
+    """How a middleware sees a conversation: plain synchronous functions; ``None`` drops, ``CloseWith`` ends it."""
+
+    message: Callable[[Any, Any], Any]
+    effect: Callable[[Any, Any], Any]
+    end: Callable[[Any], None]
+
+
+class Hooks(TypedDict, total=False):
+    on_disconnect: Callable[[Any], Any]
+    on_close: Callable[[Any], Any]
+
+
+class Conversation(TypedDict):
+    """What a response with status 101 carries under ``websocket``."""
+
+    handler: Callable[..., Any]
+    params: Sequence[Any]
+    subprotocol: str | None
+    limits: ConversationLimits
+    hooks: Hooks
+    taps: list[Tap]
+    reads: NotRequired[bool]
+
+
+class Cookie(TypedDict, total=False):
+    value: Any
+
+
+class Response(TypedDict):
+    """An answer. Never changed in place: a middleware returns a changed copy."""
+
+    status: int
+    headers: NotRequired[Mapping[str, str | list[str]]]
+    body: NotRequired[bytes]
+    stream: NotRequired[AsyncIterable[bytes]]
+    file: NotRequired["str | PathLike[str]"]
+    cookies: NotRequired[Mapping[str, Mapping[str, Any] | None]]
+    effects: NotRequired[Sequence[AnyEffect]]
+    websocket: NotRequired[Conversation]
+
+
+# ---- functions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+R = TypeVar("R", bound=Mapping[str, Any])
+
+Handler: TypeAlias = Callable[..., Any]
+"""``async def f(request, *path_params) -> response``, or a plain ``def``, which runs in a thread."""
+
+NextMiddleware: TypeAlias = Callable[[Handler, Any], Awaitable[Response]]
+"""What a middleware wraps: ``await next_middleware(handler, request)``."""
+
+Middleware: TypeAlias = Callable[[NextMiddleware], NextMiddleware]
+
+
+class Spec(TypedDict):
+    """One layer of what was composed: ``app.spec`` lists them, outermost first."""
+
+    name: str
+    options: Mapping[str, Any]
+
+
+class RunInThread(Protocol):
+    """Runs a plain function in the app's bounded pool of threads, with the caller's context variables."""
+
+    async def __call__(self, function: Callable[P, T], /, *args: P.args, **keywords: P.kwargs) -> T: ...
+
+
+EffectFunction: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
+"""``async def f(effect, scope)``: what it returns is the value of the ``yield``."""
+
+
+class Source(Protocol):
+    """Whatever joins a conversation's mailbox. It holds its own messages; the mailbox asks for one at a time."""
+
+    def open(self, wake: Callable[[], None], bound: int) -> None:
+        """Begin. Call ``wake`` whenever ``take`` has something after it had nothing. Hold at most ``bound`` messages."""
+        ...
+
+    def take(self) -> Mapping[str, Any] | None:
+        """The next message, or ``None`` while there is none."""
+        ...
+
+    async def close(self) -> None:
+        """End, and wait until nothing of it runs any more."""
+        ...
+
+
+class Mailbox(Protocol):
+    """Where a resource's effects open and close their sources; the whole protocol between a resource and a conversation."""
+
+    def open(self, key: object, source: Source, bound: int) -> None:
+        """Join ``source`` under ``key``; an open key is a ``ValueError``."""
+        ...
+
+    async def close(self, key: object) -> None:
+        """End what is open under ``key``, its undelivered messages included; an unknown key is nothing."""
+        ...
+
+    def is_open(self, key: object) -> bool: ...
+
+
+ResourceEffect: TypeAlias = Callable[[Any, Any, Mailbox], Awaitable[Any]]
+"""``async def f(effect, scope, mailbox)``: the kinds that a resource brings in its ``effects`` attribute."""
+
+S = TypeVar("S", bound=Mapping[str, Any], contravariant=True)
+ConversationHandler: TypeAlias = Callable[Concatenate[S, Receiver[Any], P], "AsyncIterator[AnyEffect] | Awaitable[AnyEffect | None]"]
