@@ -9,11 +9,15 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["within"]
+__all__ = ["DeadlinePassed", "within"]
+
+
+class DeadlinePassed(TimeoutError):
+    """Our own deadline passed, not one that the work set itself."""
 
 
 async def within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
-    """The result of ``work``, or ``TimeoutError`` after ``seconds`` (``None``: no deadline); then ``work`` was cancelled.
+    """The result of ``work``, or ``DeadlinePassed`` after ``seconds`` (``None``: no deadline); then ``work`` was cancelled.
 
     The first step is taken without a timer: most work never waits, and then there is nothing to time. (A timer and its
     cancellation cost about as much as decoding a request's headers.)
@@ -23,8 +27,13 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
     except StopIteration as finished:
         result: T = finished.value
         return result
-    async with asyncio.timeout(seconds):
-        return await _resume(work, waits_for)
+    try:
+        async with asyncio.timeout(seconds) as timer:
+            return await _resume(work, waits_for)
+    except TimeoutError as error:
+        if timer.expired():
+            raise DeadlinePassed(f"took longer than {seconds} s") from error
+        raise
 
 
 @coroutine
