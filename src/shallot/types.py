@@ -310,6 +310,9 @@ EffectFunction: TypeAlias = Callable[[Any, Any], Awaitable[Any]]
 class Source(Protocol):
     """Whatever joins a conversation's mailbox. It holds its own messages; the mailbox asks for one at a time."""
 
+    done: bool
+    """Nothing will ever come again: the mailbox looks after each ``take`` and forgets the source."""
+
     def open(self, wake: Callable[[], None], bound: int) -> None:
         """Begin. Call ``wake`` whenever ``take`` has something after it had nothing. Hold at most ``bound`` messages."""
         ...

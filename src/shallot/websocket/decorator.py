@@ -1,0 +1,148 @@
+"""@websocket: a generator function becomes an ordinary handler, whose answer is the handshake's response. Starts nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import wraps
+from inspect import isgeneratorfunction
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+
+from ..compose import as_handler
+from ..deadline import DeadlinePassed, within
+from ..limits import LIMITS, check_limits
+from ..types import ConversationHandler, ConversationLimits, Hooks, Response
+
+__all__ = ["Endpoint", "websocket"]
+
+log = logging.getLogger("shallot.websocket")
+
+P = ParamSpec("P")
+S = TypeVar("S", bound=Mapping[str, Any], contravariant=True)
+
+UPGRADE_REQUIRED: Response = {"status": 426, "headers": {"upgrade": "websocket", "connection": "upgrade"}}
+ACCEPT_TOO_SLOW: Response = {"status": 503}
+REFUSED: Response = {"status": 403}
+
+
+class Endpoint(Protocol[S, P]):
+    """A handler like any other: called with a request, it answers with a response dict; 101 holds the conversation."""
+
+    is_websocket: bool
+    __wrapped__: ConversationHandler[S, P]
+
+    def __call__(self, request: S, /, *params: P.args, **keywords: P.kwargs) -> Coroutine[Any, Any, Response]: ...
+
+
+class Hook(Protocol[S]):
+    def __call__(self, scope: S, /) -> Any: ...
+
+
+@overload
+def websocket(handler: ConversationHandler[S, P], /) -> Endpoint[S, P]: ...
+
+
+@overload
+def websocket(
+    *,
+    on_connect: Hook[S] | None = None,
+    on_disconnect: Hook[S] | None = None,
+    on_close: Hook[S] | None = None,
+    reads: bool = True,
+    **limits: Unpack[ConversationLimits],
+) -> Callable[[ConversationHandler[S, P]], Endpoint[S, P]]: ...
+
+
+def websocket(
+    handler: Any = None,
+    on_connect: Any = None,
+    on_disconnect: Any = None,
+    on_close: Any = None,
+    *,
+    reads: bool = True,
+    **limits: Unpack[ConversationLimits],
+) -> Any:
+    """Make an async generator ``handler(scope, receiver, *route_params)`` the handler of a WebSocket.
+
+    The receiver yields ``str`` or ``bytes`` from the client and dicts from timers, feeds and channels; the handler yields
+    effects. A coroutine that returns one effect, or ``None``, is fine too. Hooks may be ``async def`` or plain ``def``:
+
+    ``on_connect(scope)``     returns ``ws_accept(...)``, ``ws_close()`` (refuses with 403) or any response (the denial); may add keys to the scope
+    ``on_disconnect(scope)``  the client left; once, before ``on_close``
+    ``on_close(scope)``       an accepted conversation ended, whoever ended it; once. ``scope["close"]`` is ``{"code", "reason", "by"}``.
+    ``reads=False``           the handler only sends: what the client says is discarded, and its leaving noticed at once
+
+    The last two may return an effect or a list of effects (not sends). Keyword ``limits``: those of ``ConversationLimits``;
+    a route's ``data["limits"]`` goes before them. For an HTTP request the answer is 426 (RFC 9110 15.5.22).
+
+        >>> @websocket
+        ... async def echo(scope, receiver):
+        ...     async for message in receiver:
+        ...         yield {"type": "websocket.send", "text": message}
+    """
+    if handler is None:
+        return lambda function: _endpoint(function, on_connect, on_disconnect, on_close, reads, limits)
+    return _endpoint(handler, on_connect, on_disconnect, on_close, reads, limits)
+
+
+def _endpoint(handler: Any, on_connect: Any, on_disconnect: Any, on_close: Any, reads: bool, limits: ConversationLimits) -> Any:
+    if not callable(handler):
+        raise TypeError(f"@websocket: expected an async generator function (scope, receiver, ...), got {handler!r}")
+    if isgeneratorfunction(handler):
+        raise TypeError(f"@websocket: {handler.__qualname__} is a plain generator; write 'async def {handler.__name__}'")
+    name = getattr(handler, "__qualname__", repr(handler))
+    check_limits(cast("Mapping[str, object]", limits), where=f"@websocket {name}", local=True)
+    greet = None if on_connect is None else as_handler(on_connect)
+    hooks = cast(Hooks, {key: as_handler(hook) for key, hook in (("on_disconnect", on_disconnect), ("on_close", on_close)) if hook is not None})
+    told: set[str] = set()  # subprotocols already complained about
+
+    @wraps(handler)
+    async def endpoint(request: Any, *params: Any) -> Response:
+        if request["type"] != "websocket":
+            return UPGRADE_REQUIRED
+        own = limits
+        if "route" in request and "limits" in request["route"]["data"]:
+            own = {**limits, **request["route"]["data"]["limits"]}
+        subprotocol, headers = None, {}
+        if greet is not None:
+            try:
+                answer = await within(own.get("accept_s", LIMITS["accept_s"].default), greet(request))
+            except DeadlinePassed:
+                log.warning("%s: on_connect took longer than accept_s; denied with 503", name)
+                return ACCEPT_TOO_SLOW
+            kind = answer.get("type") if isinstance(answer, Mapping) else None
+            if kind != "websocket.accept":
+                return _denial(answer, kind, name)
+            subprotocol, headers = answer.get("subprotocol"), _as_headers(answer.get("headers"))
+            offered: Sequence[str] = request.get("subprotocols") or ()
+            if subprotocol is not None and subprotocol not in offered:
+                if subprotocol not in told and len(told) < 16:
+                    told.add(subprotocol)
+                    log.warning("%s: on_connect chose the subprotocol %r, which the client did not offer (RFC 6455 4.2.2); left out", name, subprotocol)
+                subprotocol = None
+        conversation = {"handler": handler, "params": params, "subprotocol": subprotocol, "limits": own, "hooks": hooks, "taps": []}
+        if not reads:
+            conversation["reads"] = False
+        return cast(Response, {"status": 101, "headers": headers, "websocket": conversation})
+
+    setattr(endpoint, "is_websocket", True)  # noqa: B010  # a function has no typed attributes
+    return endpoint
+
+
+def _denial(answer: Any, kind: object, name: str) -> Response:
+    """What ``on_connect`` answered instead of an accept, as the response that refuses the handshake."""
+    if kind == "websocket.close":
+        return REFUSED
+    if isinstance(answer, Mapping) and "status" in answer:
+        return cast(Response, answer)
+    raise TypeError(f"{name}: on_connect must return ws_accept(...), ws_close() or a response dict, got {answer!r}")
+
+
+def _as_headers(headers: Any) -> Any:
+    """Headers of a ``websocket.accept``: a dict like a response's, or ASGI's own pairs of bytes."""
+    if headers is None or isinstance(headers, Mapping):
+        return dict(headers or {})
+    gathered: dict[str, list[str]] = {}
+    for key, value in headers:
+        gathered.setdefault(key.decode("latin-1"), []).append(value.decode("latin-1"))
+    return gathered

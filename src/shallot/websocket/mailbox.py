@@ -1,0 +1,161 @@
+"""The mailbox: what reaches a conversation from more than one side. Fair, and bounded per source. Starts nothing, reads nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from ..errors import EffectRefused
+from ..types import Mailbox, Message, Source
+
+__all__ = ["ClientQueue", "SharedMailbox"]
+
+CLIENT = ("client",)
+"""The key of the one source that is always there."""
+
+
+class ClientQueue:
+    """The client's messages that were read ahead of the handler: at most ``max_count``, and ``max_bytes`` in all."""
+
+    __slots__ = ("_max_bytes", "_max_count", "_messages", "_size", "_sizes", "done")
+
+    def __init__(self, max_count: int, max_bytes: int) -> None:
+        self._max_count = max_count
+        self._max_bytes = max_bytes
+        self._messages: deque[str | bytes] = deque()
+        self._sizes: deque[int] = deque()
+        self._size = 0
+        self.done = False
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def full(self) -> bool:
+        return len(self._messages) >= self._max_count or self._size >= self._max_bytes
+
+    def put(self, message: str | bytes, size: int) -> None:
+        self._messages.append(message)
+        self._sizes.append(size)
+        self._size += size
+
+    def take(self) -> str | bytes | None:
+        if not self._messages:
+            return None
+        self._size -= self._sizes.popleft()
+        return self._messages.popleft()
+
+    def discard(self) -> int:
+        """Empty the queue; returns how many messages it held."""
+        count = len(self._messages)
+        self._messages.clear()
+        self._sizes.clear()
+        self._size = 0
+        return count
+
+
+class SharedMailbox(Mailbox):
+    """Hands over one message at a time, going round the sources that have one: none is served twice while another waits."""
+
+    __slots__ = ("_closed", "_queued", "_ready", "_sources", "_waiter", "client", "on_open")
+
+    def __init__(self, client: ClientQueue, on_open: Callable[[], None]) -> None:
+        self.client = client
+        self.on_open = on_open
+        self._sources: dict[object, Source] = {}
+        self._ready: deque[object] = deque()
+        self._queued: set[object] = set()
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = False
+
+    # ---- for resources
+
+    def open(self, key: object, source: Source, bound: int) -> None:
+        if self._closed:
+            raise EffectRefused("the client has left or the conversation is over: nothing can join its mailbox any more")
+        if key in self._sources:
+            raise ValueError(f"the mailbox has a source under {key!r} already; close it first")
+        self._sources[key] = source
+        self.on_open()
+        source.open(partial(self.wake, key), bound)
+
+    async def close(self, key: object) -> None:
+        source = self._sources.pop(key, None)
+        if source is not None:
+            self._forget(key)
+            await source.close()
+
+    def is_open(self, key: object) -> bool:
+        return key in self._sources
+
+    # ---- for the receiver
+
+    @property
+    def shared(self) -> bool:
+        """Does anything besides the client speak here?"""
+        return bool(self._sources)
+
+    def take(self) -> Message | None:
+        """The next message in turn, or ``None`` while there is none."""
+        while self._ready:
+            key = self._ready.popleft()
+            self._queued.discard(key)
+            source = self.client if key is CLIENT else self._sources.get(key)
+            message = source.take() if source is not None else None
+            if message is None:
+                continue
+            if source is not None and source.done:
+                self._sources.pop(key, None)
+            else:
+                self._enqueue(key)
+            return message
+        return None
+
+    def put(self, message: str | bytes, size: int) -> None:
+        """A message of the client's."""
+        self.client.put(message, size)
+        self.wake(CLIENT)
+
+    def wake(self, key: object) -> None:
+        """Something waits under ``key``."""
+        if key is CLIENT or key in self._sources:
+            self._enqueue(key)
+            self.stir()
+
+    def stir(self) -> None:
+        """Let whoever waits look again."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Until something changed: a message came, or the client left."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def hush(self) -> None:
+        """The client left: only what it said is still delivered, and nothing joins any more."""
+        self._closed = True
+        self._ready = deque(key for key in self._ready if key is CLIENT)
+        self._queued &= {CLIENT}
+        self.stir()
+
+    async def shut(self) -> None:
+        """End every source; each is waited for, whatever another does."""
+        self._closed = True
+        while self._sources:
+            await self.close(next(iter(self._sources)))
+
+    def _enqueue(self, key: object) -> None:
+        if key not in self._queued and not (self._closed and key is not CLIENT):
+            self._queued.add(key)
+            self._ready.append(key)
+
+    def _forget(self, key: object) -> None:
+        if key in self._queued:
+            self._queued.discard(key)
+            self._ready.remove(key)
