@@ -1,0 +1,69 @@
+# Two commands: `make run` serves the showcase, `make test` checks everything. Each does its own set-up, and does it once.
+# The rest are parts of them: `make help`.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+ifneq ($(shell command -v uv 2>/dev/null),)
+create  := uv venv --quiet --python $(PYTHON) $(VENV)
+install := uv pip install --quiet --python $(BIN)/python
+else
+create  := $(PYTHON) -m venv $(VENV)
+install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+.PHONY: help run test check unit live coverage docs fmt system clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run  ## serve the showcase on 127.0.0.1:8000, or on the next free port
+	@$(BIN)/python tools/serve.py
+
+test: system check  ## everything: style, types, unit tests with coverage, documentation, real servers and browsers
+	$(BIN)/python -m pytest --cov
+
+check: $(VENV)/.dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+unit: $(VENV)/.dev  ## the tests that need no server: these alone cover every line and branch
+	$(BIN)/python -m pytest --cov --ignore=tests/live
+
+live: system $(VENV)/.dev  ## the tests on real servers, clients and browsers
+	$(BIN)/python -m pytest tests/live
+
+coverage: $(VENV)/.dev  ## each module alone, by its own test file
+	$(BIN)/python tools/own_coverage.py
+
+docs: $(VENV)/.dev  ## write docs/reference anew from the docstrings
+	$(BIN)/python tools/reference.py
+
+fmt: $(VENV)/.dev  ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+system:
+	@tools/system_packages
+
+clean:  ## remove everything that was made here, the virtual environment included
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Set-up. A stamp is older than pyproject.toml only where that changed since.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "shallot needs Python 3.11 or later: make PYTHON=/path/to/python3.11 ...")'
+	$(create)
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(install) --editable '.[standard]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(install) --editable '.[dev]'
+	@touch $@ $(VENV)/.run
