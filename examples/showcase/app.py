@@ -1,4 +1,4 @@
-"""The showcase: one page on which two people talk through one generator. ``python -m examples.showcase`` serves it."""
+"""The showcase: one page on which two people talk through one generator. ``make run`` serves it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shallot import build_server, standard_not_found
 from shallot.middlewares import apply_middleware, wrap_content_type, wrap_parameters, wrap_routes, wrap_static
-from shallot.response import json, text
+from shallot.response import file, json, text
 
 from .handlers import chat, echo, say, ticker
 
@@ -36,7 +36,7 @@ def wrap_page_headers(next_middleware):
 
 
 async def page(request):
-    return {"status": 200, "headers": {"content-type": "text/html; charset=utf-8"}, "file": HERE / "static" / "index.html"}
+    return file(HERE / "static" / "index.html")
 
 
 async def list_routes(request):
