@@ -21,6 +21,22 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+__all__ = [
+    "BadRequest",
+    "BodyTooLarge",
+    "CloseWith",
+    "EffectRefused",
+    "Forbidden",
+    "HeadersTooLarge",
+    "PeerError",
+    "RequestTimeout",
+    "ShallotError",
+    "Unavailable",
+    "UnsupportedMedia",
+    "UriTooLong",
+    "WSDisconnect",
+]
+
 
 class ShallotError(Exception):
     """The root: catch it to catch all of shallot's own."""
