@@ -2,30 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from .servers import KINDS, Server, serve
+from .wire import Answer, Wire, wire_to
 
 _numbers = count(1)
 
-_LEAK_TELLTALES = ("was never awaited", "never retrieved", "Task was destroyed", "asynchronous generator is already running", "ResourceWarning")
+_COMPLAINTS = ("was never awaited", "never retrieved", "Task was destroyed", "asynchronous generator is already running", "ResourceWarning")
+
+
+@dataclass(frozen=True)
+class Live:
+    """A server that serves ``tests/live/app.py``, and the key under which the app files what this test makes it do."""
+
+    server: Server
+    key: str
+
+    async def wire(self, room: str, headers: Mapping[str, str] | None = None, *, receive_buffer: int | None = None) -> Wire:
+        """An open conversation with ``room``; a query or further segments may follow its name after ``?`` or ``/``."""
+        return await wire_to(self.server.port, self.path(room), headers, receive_buffer=receive_buffer)
+
+    async def http(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+        async with await Wire.connect(self.server.port) as wire:
+            return await wire.request(method, path, headers, body)
+
+    def path(self, room: str) -> str:
+        """``"door?answer=401"`` is ``"/door/k1?answer=401"``, ``"tight/show"`` is ``"/tight/show/k1"``, ``"raises:first"`` is ``"/raises/k1/first"``."""
+        name, _, query = room.partition("?")
+        name, _, stage = name.partition(":")
+        return f"/{name}/{self.key}" + (f"/{stage}" if stage else "") + (f"?{query}" if query else "")
+
+    async def seen(self, mark: str, *, seconds: float = 6) -> list[str]:
+        """What the app wrote down, as soon as there is a line that begins with ``mark``."""
+        answer = await self.http("GET", f"/seen/{self.key}?mark={mark}&seconds={seconds}")
+        lines: list[str] = json.loads(answer.body)
+        assert any(line.startswith(mark) for line in lines), (
+            f"{self.server.name}: no {mark!r} within {seconds} s, only {lines}; its log ends:\n{self.server.log[-3000:]}"
+        )
+        return lines
+
+    async def go(self) -> None:
+        """Open the gate for which a handler waits."""
+        await self.http("POST", f"/open/{self.key}")
+
+    async def gauges(self) -> dict[str, int]:
+        gauges: dict[str, int] = json.loads((await self.http("GET", "/gauges")).body)
+        return gauges
+
+    async def settled(self, gauge: str, most: int) -> None:
+        """Wait until ``gauge`` is at ``most``: what was started has ended."""
+        for _ in range(100):
+            if (now := (await self.gauges())[gauge]) <= most:
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{self.server.name}: {gauge} is still {now}, not {most}")
 
 
 @pytest.fixture(scope="session", params=KINDS)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with ``tests/live/app.py``. What Python itself complained of in its log fails the run."""
+    """What Python itself complained of in the server's log fails the run."""
     log_path: Path = tmp_path_factory.mktemp(request.param) / "log"
     with serve(request.param, "tests.live.app:app", log_path) as running:
         yield running
-    complaints = [line for line in log_path.read_text(errors="replace").splitlines() if any(telltale in line for telltale in _LEAK_TELLTALES)]
+    complaints = [line for line in log_path.read_text(errors="replace").splitlines() if any(complaint in line for complaint in _COMPLAINTS)]
     assert not complaints, f"{request.param} logged: {complaints}"
 
 
 @pytest.fixture
-def key() -> str:
-    """A name for what this test does: the app files its observations under it."""
-    return f"k{next(_numbers)}"
+def live(server: Server) -> Live:
+    return Live(server, f"k{next(_numbers)}")

@@ -94,5 +94,3 @@ async def bad_hook(scope: Any) -> None:
 async def bad_hooks(scope: Any, receiver: Any, key: str) -> AsyncIterator[Any]:
     async for message in receiver:
         yield ws_send(message)
-
-

@@ -82,7 +82,7 @@ _BAD: dict[str, Any] = {
     "too-long": {"status": 200, "headers": {"content-length": "10"}, "body": b"12345"},
     "too-short": {"status": 200, "headers": {"content-length": "2"}, "body": b"12345"},
     "204-with-body": {"status": 204, "body": b"no"},
-    "cookies-unfolded": {"status": 200, "websocket": {}, "body": b""},
+    "websocket": {"status": 200, "websocket": {}, "body": b""},
 }
 
 

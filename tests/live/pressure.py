@@ -79,5 +79,3 @@ async def idle(scope: Any, receiver: Any, key: str) -> AsyncIterator[Any]:
             yield ws_send(message)
     finally:
         note(scope, "finally")
-
-

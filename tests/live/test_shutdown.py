@@ -1,0 +1,50 @@
+"""SIGTERM with open conversations of every kind: everything of ours ends, and every socket hears of it where the server still lets it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from .conduct import expected
+from .servers import KINDS, serve
+from .wire import Wire, wire_to
+
+ROOMS = {"echo": 20, "sends": 10, "sleeps": 10, "waits": 10}
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_SIGTERM_ends_fifty_conversations_and_a_stream(name: str, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    with serve(name, "tests.live.app:app", tmp_path / "log", environ={"LIVE_JOURNAL": str(journal)}) as server:
+        keys = [f"{room}-{number}" for room, many in ROOMS.items() for number in range(many)]
+        wires = [await wire_to(server.port, f"/{key.partition('-')[0]}/{key}") for key in keys]
+        stream = await Wire.connect(server.port)
+        await stream.write(b"GET /drips/stream HTTP/1.1\r\nhost: a\r\n\r\n")
+        await stream.until(b"drip")
+        await _running(journal, server.port)
+        ended = asyncio.create_task(asyncio.to_thread(server.terminate))
+        closes = Counter(closed.code if (closed := await _leave(wire)) else None for wire in wires)
+        stream.drop()
+        await ended
+        assert dict(closes) == expected("shutdown codes", server, {1012: 50}), server.log
+    lines = journal.read_text().splitlines()
+    assert {line.removesuffix(" finally") for line in lines if line.endswith(" finally")} == {*keys, "stream"}
+    assert sorted(line.split()[0] for line in lines if line.split()[1] == "on_close") == sorted(keys)
+    assert {line.split()[-1] for line in lines if line.split()[1] == "on_close"} == {"server"}
+    assert lines[-2:] == ["lifespan on_stop", "lifespan thing leaves"]
+
+
+async def _running(journal: Path, port: int) -> None:
+    """The journal of a handler that waits begins with its first line; when the last has it, all run."""
+    async with await Wire.connect(port) as wire:
+        for key in ("echo-19", "waits-9"):
+            await wire.request("GET", f"/seen/{key}?mark=begin")
+
+
+async def _leave(wire: Wire) -> object:
+    closed = await wire.closed()
+    wire.drop()
+    return closed
