@@ -76,6 +76,15 @@ class RouteMatch(TypedDict):
     data: ReadOnly[Mapping[str, Any]]
 
 
+class RouteData(TypedDict, total=False):
+    """The keys of a row's data that have a meaning here; any others are yours."""
+
+    name: str
+    summary: str
+    middlewares: "Sequence[Middleware | Callable[..., Middleware]]"
+    limits: ConversationLimits
+
+
 class Connection(TypedDict):
     """What an HTTP request and a WebSocket's handshake have in common: the ASGI scope's keys and ours (SPEC.md)."""
 
@@ -288,6 +297,17 @@ NextMiddleware: TypeAlias = Callable[[Handler, Any], Awaitable[Response]]
 """What a middleware wraps: ``await next_middleware(handler, request)``."""
 
 Middleware: TypeAlias = Callable[[NextMiddleware], NextMiddleware]
+
+AnyData: TypeAlias = RouteData | Mapping[str, Any]
+Route: TypeAlias = Union[
+    tuple[str, Sequence[str], Handler],
+    tuple[str, Sequence[str], Handler, AnyData],
+    tuple[str, "Routes"],
+    tuple[str, "Routes", AnyData],
+]
+"""``(path, methods, handler)`` or ``(path, methods, handler, data)``; nested ``(prefix, rows)`` or ``(prefix, rows, data)``."""
+
+Routes: TypeAlias = Sequence[Route]
 
 
 class Spec(TypedDict):
