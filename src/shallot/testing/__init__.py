@@ -1,0 +1,32 @@
+"""shallot.testing: call apps, handlers and conversations in process, with plain data. For tests only; the core knows nothing of it.
+
+No module here has the name of a function: it would take its place.
+"""
+
+from .answers import Answer, Denied
+from .clients import Client, Sending, Stream, client
+from .conduct import WrongEvent
+from .fakes import AfterLeave, ClientGone, FakeServer, Unexpected
+from .requests import request
+from .scopes import http_scope, websocket_scope
+from .sockets import Accepted, Closed, Socket
+
+__all__ = [
+    "Accepted",
+    "AfterLeave",
+    "Answer",
+    "Client",
+    "ClientGone",
+    "Closed",
+    "Denied",
+    "FakeServer",
+    "Sending",
+    "Socket",
+    "Stream",
+    "Unexpected",
+    "WrongEvent",
+    "client",
+    "http_scope",
+    "request",
+    "websocket_scope",
+]
