@@ -82,6 +82,7 @@ async def test_values_that_do_not_convert_are_denied_with_404(live: Live, path: 
     assert (await _knock(live, path)).status == expected("denial 404", live.server, 404)
 
 
+@pytest.mark.needs("curl")
 async def test_curl_sees_the_upgrade(live: Live) -> None:
     headers = [part for name, value in UPGRADE.items() for part in ("--header", f"{name}: {value}")]
     url = f"{live.server.url}{live.path('ends?say=one')}"

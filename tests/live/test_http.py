@@ -126,6 +126,7 @@ async def test_what_no_server_refuses_is_refused(live: Live, row: str) -> None:
     assert (await live.http("GET", path, headers)).status == expected(row, live.server, status)
 
 
+@pytest.mark.needs("curl")
 async def test_curl(live: Live) -> None:
     curl = await asyncio.create_subprocess_exec(
         *("curl", "--silent", "--max-time", "5", "--data", "a=1", "--include", live.server.url + live.path("show")), stdout=asyncio.subprocess.PIPE
