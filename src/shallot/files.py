@@ -35,6 +35,10 @@ class FileReader:
             self.close()
         return chunk
 
+    def fileno(self) -> int:
+        """The descriptor, for whoever has not yet shared the reader; -1 after ``close``."""
+        return self._descriptor
+
     def close(self) -> None:
         """Never waits and may be repeated."""
         self._ended = True  # before the lock is tried: a reader that holds it looks here after letting go

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from .codec import headers as header_codec
 from .codec.json import format_json
 from .codec.mime import OCTET_STREAM, guess_type
 from .effects import ws_accept, ws_close, ws_send, ws_send_json
@@ -70,7 +71,9 @@ def json(data: Any, status: int = 200, ensure_ascii: bool = False, encoding: str
 
 
 def problem(status: int, title: str | None = None, **members: Any) -> Response:
-    """An error as ``application/problem+json`` (RFC 9457). ``title`` is the status' own phrase by default; ``members`` are ``detail``, ``type``, ``instance`` and your own.
+    """An error as ``application/problem+json`` (RFC 9457). ``title`` is the status' own phrase by default.
+
+    ``members`` are ``detail``, ``type`` (``about:blank`` by default), ``instance`` and any of your own.
 
     >>> problem(404)["body"]
     b'{"type":"about:blank","title":"Not Found","status":404}'
@@ -112,10 +115,10 @@ _SAFE_IN_URL = "/?#[]@!$&'()*+,;=:%~"
 
 
 def redirect(to: str, status: int = 303, *, allow_hosts: Collection[str] = ()) -> Response:
-    """Send the client to ``to``: a path of this site, which begins with one ``/``, or an ``http(s)`` URL whose host stands in ``allow_hosts`` (with its port, if any).
+    """Send the client to ``to``: a path of this site, which begins with one ``/``, or an ``http(s)`` URL whose host (and port, if any) is in ``allow_hosts``.
 
-    303 asks with GET, 307 and 308 repeat the method; 301 and 308 are for ever. All else is a ``ValueError``, so that a target that
-    a user may choose leads nowhere else: ``//host``, backslashes, control characters, other schemes. Not-ASCII is percent-encoded.
+    All else (``//host``, backslashes, control characters, other schemes) is a ``ValueError``: a target that a user may choose leads nowhere else.
+    What is not ASCII is percent-encoded. 303 asks with GET, 307 and 308 repeat the method; 301 and 308 are for ever (RFC 9110 15.4).
 
     >>> redirect("/käse")
     {'status': 303, 'body': b'', 'headers': {'location': '/k%C3%A4se', 'content-length': '0'}}
@@ -191,9 +194,7 @@ def with_header(response: Response, name: str, value: str | list[str]) -> Respon
     >>> with_header({"status": 200, "headers": {"X-A": "1"}}, "x-a", "2")
     {'status': 200, 'headers': {'x-a': '2'}}
     """
-    wanted = name.lower()
-    kept = {other: held for other, held in response.get("headers", {}).items() if other.lower() != wanted}
-    return {**response, "headers": {**kept, wanted: value}}
+    return {**response, "headers": header_codec.with_header(response.get("headers", {}), name.lower(), value)}
 
 
 def with_cookie(response: Response, name: str, value: Any, **attributes: Any) -> Response:
