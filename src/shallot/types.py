@@ -4,7 +4,7 @@ Nothing here runs. No ``from __future__ import annotations``: it would hide NotR
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, NotRequired, ParamSpec, Protocol, TypeAlias, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, NotRequired, ParamSpec, Protocol, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -19,7 +19,7 @@ else:
         def __class_getitem__(cls, item):
             return item
 
-    def TypeVar(name, *bounds, default=None, **keywords):  # noqa: N802  # PEP 696 is of Python 3.13: the default is for checkers
+    def TypeVar(name, *bounds, default=None, **keywords):  # PEP 696 is of Python 3.13: the default is for checkers
         return _TypeVar(name, *bounds, **keywords)
 
 
@@ -63,6 +63,9 @@ class Limits(ConversationLimits, total=False):
     hook_s: float
     shutdown_s: float
 
+
+AllLimits: TypeAlias = Mapping[str, Any]
+"""Every limit by name, as an app holds them: the defaults, changed."""
 
 # ---- requests
 
@@ -195,7 +198,7 @@ class FeedClose(TypedDict):
     name: str
 
 
-Effect: TypeAlias = Union[SendText, SendBytes, SendClose, TimerAfter, TimerEvery, TimerCancel, FeedOpen, FeedClose]
+Effect: TypeAlias = SendText | SendBytes | SendClose | TimerAfter | TimerEvery | TimerCancel | FeedOpen | FeedClose
 AnyEffect: TypeAlias = Mapping[str, Any]
 """An effect of any kind: ours, a resource's, or your own ``{"type": "my.kind", ...}``."""
 
@@ -225,7 +228,7 @@ class FeedFailed(TypedDict):
     error: BaseException
 
 
-Message: TypeAlias = Union[str, bytes, Mapping[str, Any]]
+Message: TypeAlias = str | bytes | Mapping[str, Any]
 """``str`` or ``bytes`` from the client; a dict (``{"type": ...}``) from a timer, a feed or a channel."""
 
 M_co = TypeVar("M_co", covariant=True, default=Message)
@@ -299,12 +302,7 @@ NextMiddleware: TypeAlias = Callable[[Handler, Any], Awaitable[Response]]
 Middleware: TypeAlias = Callable[[NextMiddleware], NextMiddleware]
 
 AnyData: TypeAlias = RouteData | Mapping[str, Any]
-Route: TypeAlias = Union[
-    tuple[str, Sequence[str], Handler],
-    tuple[str, Sequence[str], Handler, AnyData],
-    tuple[str, "Routes"],
-    tuple[str, "Routes", AnyData],
-]
+Route: TypeAlias = tuple[str, Sequence[str], Handler] | tuple[str, Sequence[str], Handler, AnyData] | tuple[str, "Routes"] | tuple[str, "Routes", AnyData]
 """``(path, methods, handler)`` or ``(path, methods, handler, data)``; nested ``(prefix, rows)`` or ``(prefix, rows, data)``."""
 
 Routes: TypeAlias = Sequence[Route]

@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Node(Generic[T]):
     """What stands in one place of the path."""
 
-    texts: dict[str, Node[T]] = field(default_factory=dict)
-    branches: dict[str, Node[T]] = field(default_factory=dict)
+    texts: dict[str, Node[T]] = field(default_factory=dict[str, "Node[T]"])
+    branches: dict[str, Node[T]] = field(default_factory=dict[str, "Node[T]"])
     """By converter, while the trie is built."""
     tags: Sequence[tuple[Parse | None, Node[T]]] = ()
     """The branches in the order in which they are tried; ``None``: any text."""

@@ -40,7 +40,7 @@ def walk_routes(routes: Sequence[Any], prefix: str = "", outer: tuple[Data, ...]
             _refuse(ValueError, "a path is a str that begins with '/'", f"\n    {row!r}")
         path = prefix + row[0]
         if len(row) == 2 or (len(row) == 3 and _is(row[2], Mapping)):
-            data = row[2] if len(row) == 3 else {}
+            data: Data = row[2] if len(row) == 3 else {}
             if "name" in data:
                 _refuse(ValueError, "a name belongs to one row, not to a prefix", f"\n    {row!r}")
             yield from walk_routes(row[1], path.rstrip("/"), (*outer, data))
@@ -83,7 +83,7 @@ def _read_row(path: str, written: Sequence[Any], outer: Sequence[Data], converte
     for method in methods:
         if not _is(method, str) or not _METHOD.fullmatch(method) or method == "WEBSOCKET":
             _refuse(ValueError, f"{method!r} is no method; they are upper case, 'GET', and 'WS' is a WebSocket", shown)
-    data = written[3] if len(written) == 4 else {}
+    data: Data = written[3] if len(written) == 4 else {}
     if not _is(data, Mapping):
         _refuse(TypeError, f"a row's data is a dict, not {data!r}", shown)
     merged = _merge((*outer, data), shown)
