@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from inspect import isgeneratorfunction
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from ..compose import as_handler
 from ..deadline import DeadlinePassed, within
 from ..limits import LIMITS, check_limits
-from ..types import ConversationHandler, ConversationLimits, Hooks, Response
+from ..types import Conversation, ConversationHandler, ConversationLimits, Hooks, Response
+from .wire import is_dict
 
 __all__ = ["Endpoint", "websocket"]
 
 log = logging.getLogger("shallot.websocket")
 
 P = ParamSpec("P")
-S = TypeVar("S", bound=Mapping[str, Any], contravariant=True)
+S = TypeVar("S", bound=Mapping[str, Any])
+S_contra = TypeVar("S_contra", bound=Mapping[str, Any], contravariant=True)
 
 UPGRADE_REQUIRED: Response = {"status": 426, "headers": {"upgrade": "websocket", "connection": "upgrade"}}
 ACCEPT_TOO_SLOW: Response = {"status": 503}
@@ -34,8 +36,8 @@ class Endpoint(Protocol[S, P]):
     def __call__(self, request: S, /, *params: P.args, **keywords: P.kwargs) -> Coroutine[Any, Any, Response]: ...
 
 
-class Hook(Protocol[S]):
-    def __call__(self, scope: S, /) -> Any: ...
+class Hook(Protocol[S_contra]):
+    def __call__(self, scope: S_contra, /) -> Any: ...
 
 
 @overload
@@ -80,12 +82,11 @@ def websocket(
         ...     async for message in receiver:
         ...         yield {"type": "websocket.send", "text": message}
     """
-    if handler is None:
-        return lambda function: _endpoint(function, on_connect, on_disconnect, on_close, reads, limits)
-    return _endpoint(handler, on_connect, on_disconnect, on_close, reads, limits)
+    decorate = partial(_endpoint, on_connect=on_connect, on_disconnect=on_disconnect, on_close=on_close, reads=reads, limits=limits)
+    return decorate if handler is None else decorate(handler)
 
 
-def _endpoint(handler: Any, on_connect: Any, on_disconnect: Any, on_close: Any, reads: bool, limits: ConversationLimits) -> Any:
+def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: Any, reads: bool, limits: ConversationLimits) -> Any:
     if not callable(handler):
         raise TypeError(f"@websocket: expected an async generator function (scope, receiver, ...), got {handler!r}")
     if isgeneratorfunction(handler):
@@ -102,17 +103,17 @@ def _endpoint(handler: Any, on_connect: Any, on_disconnect: Any, on_close: Any, 
             return UPGRADE_REQUIRED
         own = limits
         if "route" in request and "limits" in request["route"]["data"]:
-            own = {**limits, **request["route"]["data"]["limits"]}
-        subprotocol, headers = None, {}
+            own = cast(ConversationLimits, {**limits, **request["route"]["data"]["limits"]})
+        subprotocol: str | None = None
+        headers: Mapping[str, str | list[str]] = {}
         if greet is not None:
             try:
-                answer = await within(own.get("accept_s", LIMITS["accept_s"].default), greet(request))
+                answer = await within(cast("float | None", own.get("accept_s", LIMITS["accept_s"].default)), greet(request))
             except DeadlinePassed:
                 log.warning("%s: on_connect took longer than accept_s; denied with 503", name)
                 return ACCEPT_TOO_SLOW
-            kind = answer.get("type") if isinstance(answer, Mapping) else None
-            if kind != "websocket.accept":
-                return _denial(answer, kind, name)
+            if not is_dict(answer) or answer.get("type") != "websocket.accept":
+                return _denial(answer, name)
             subprotocol, headers = answer.get("subprotocol"), _as_headers(answer.get("headers"))
             offered: Sequence[str] = request.get("subprotocols") or ()
             if subprotocol is not None and subprotocol not in offered:
@@ -120,28 +121,31 @@ def _endpoint(handler: Any, on_connect: Any, on_disconnect: Any, on_close: Any, 
                     told.add(subprotocol)
                     log.warning("%s: on_connect chose the subprotocol %r, which the client did not offer (RFC 6455 4.2.2); left out", name, subprotocol)
                 subprotocol = None
-        conversation = {"handler": handler, "params": params, "subprotocol": subprotocol, "limits": own, "hooks": hooks, "taps": []}
+        conversation: Conversation = {"handler": handler, "params": params, "subprotocol": subprotocol, "limits": own, "hooks": hooks, "taps": []}
         if not reads:
             conversation["reads"] = False
-        return cast(Response, {"status": 101, "headers": headers, "websocket": conversation})
+        return {"status": 101, "headers": headers, "websocket": conversation}
 
     setattr(endpoint, "is_websocket", True)  # noqa: B010  # a function has no typed attributes
     return endpoint
 
 
-def _denial(answer: Any, kind: object, name: str) -> Response:
+def _denial(answer: object, name: str) -> Response:
     """What ``on_connect`` answered instead of an accept, as the response that refuses the handshake."""
-    if kind == "websocket.close":
-        return REFUSED
-    if isinstance(answer, Mapping) and "status" in answer:
-        return cast(Response, answer)
+    if is_dict(answer):
+        if answer.get("type") == "websocket.close":
+            return REFUSED
+        if "status" in answer:
+            return cast(Response, answer)
     raise TypeError(f"{name}: on_connect must return ws_accept(...), ws_close() or a response dict, got {answer!r}")
 
 
-def _as_headers(headers: Any) -> Any:
+def _as_headers(headers: Any) -> Mapping[str, str | list[str]]:
     """Headers of a ``websocket.accept``: a dict like a response's, or ASGI's own pairs of bytes."""
-    if headers is None or isinstance(headers, Mapping):
-        return dict(headers or {})
+    if headers is None:
+        return {}
+    if is_dict(headers):
+        return headers
     gathered: dict[str, list[str]] = {}
     for key, value in headers:
         gathered.setdefault(key.decode("latin-1"), []).append(value.decode("latin-1"))

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from ..types import AnyEffect, Mailbox, Message, ResourceEffect
+from ..types import AnyEffect, Mailbox, ResourceEffect
 from .wire import source_key
 
 __all__ = ["FEED_AHEAD", "FEED_EFFECTS"]
@@ -24,7 +24,7 @@ class Feed:
     def __init__(self, name: str, items: AsyncIterator[Any]) -> None:
         self._name = name
         self._items = items
-        self._messages: deque[Message] = deque()
+        self._messages: deque[Mapping[str, Any]] = deque()
         self._room: asyncio.Event = asyncio.Event()
         self.done = False
 
@@ -33,7 +33,7 @@ class Feed:
         self._bound = bound
         self._task = asyncio.create_task(self._read())
 
-    def take(self) -> Message | None:
+    def take(self) -> Mapping[str, Any] | None:
         if not self._messages:
             return None
         self._room.set()
@@ -55,20 +55,22 @@ class Feed:
                         self._room.clear()
                         await self._room.wait()
             finally:
-                if hasattr(self._items, "aclose"):
-                    await self._items.aclose()
+                close: Any = getattr(self._items, "aclose", None)
+                if close is not None:
+                    await close()
         except Exception as error:  # the handler's to know: it is told, with the exception itself
             self._put({"type": "feed.failed", "name": self._name, "error": error})
         else:
             self._put({"type": "feed.ended", "name": self._name})
 
-    def _put(self, message: Message) -> None:
+    def _put(self, message: Mapping[str, Any]) -> None:
         self._messages.append(message)
         self._wake()
 
 
 async def _feed(effect: AnyEffect, scope: Any, mailbox: Mailbox) -> None:
-    key, iterable = source_key(effect), effect.get("iterable")
+    key = source_key(effect)
+    iterable: Any = effect.get("iterable")
     if not hasattr(iterable, "__aiter__"):
         raise TypeError(f"feed.open: 'iterable' must be an async iterable, got {type(iterable).__name__}; write an async generator around it")
     await mailbox.close(key)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
+from typing import Any
 
 from ..errors import EffectRefused
 from ..types import Mailbox, Message, Source
@@ -19,39 +19,35 @@ CLIENT = ("client",)
 class ClientQueue:
     """The client's messages that were read ahead of the handler: at most ``max_count``, and ``max_bytes`` in all."""
 
-    __slots__ = ("_max_bytes", "_max_count", "_messages", "_size", "_sizes", "done")
+    __slots__ = ("_max_bytes", "_max_count", "_messages", "_size")
+
+    done = False
 
     def __init__(self, max_count: int, max_bytes: int) -> None:
         self._max_count = max_count
         self._max_bytes = max_bytes
-        self._messages: deque[str | bytes] = deque()
-        self._sizes: deque[int] = deque()
+        self._messages: list[tuple[str | bytes, int]] = []  # short by its bound, and a list is a tenth of an empty deque
         self._size = 0
-        self.done = False
-
-    def __len__(self) -> int:
-        return len(self._messages)
 
     @property
     def full(self) -> bool:
         return len(self._messages) >= self._max_count or self._size >= self._max_bytes
 
     def put(self, message: str | bytes, size: int) -> None:
-        self._messages.append(message)
-        self._sizes.append(size)
+        self._messages.append((message, size))
         self._size += size
 
     def take(self) -> str | bytes | None:
         if not self._messages:
             return None
-        self._size -= self._sizes.popleft()
-        return self._messages.popleft()
+        message, size = self._messages.pop(0)
+        self._size -= size
+        return message
 
     def discard(self) -> int:
         """Empty the queue; returns how many messages it held."""
         count = len(self._messages)
         self._messages.clear()
-        self._sizes.clear()
         self._size = 0
         return count
 
@@ -65,7 +61,7 @@ class SharedMailbox(Mailbox):
         self.client = client
         self.on_open = on_open
         self._sources: dict[object, Source] = {}
-        self._ready: deque[object] = deque()
+        self._ready: list[object] = []
         self._queued: set[object] = set()
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
@@ -100,7 +96,7 @@ class SharedMailbox(Mailbox):
     def take(self) -> Message | None:
         """The next message in turn, or ``None`` while there is none."""
         while self._ready:
-            key = self._ready.popleft()
+            key = self._ready.pop(0)
             self._queued.discard(key)
             source = self.client if key is CLIENT else self._sources.get(key)
             message = source.take() if source is not None else None
@@ -140,15 +136,15 @@ class SharedMailbox(Mailbox):
     def hush(self) -> None:
         """The client left: only what it said is still delivered, and nothing joins any more."""
         self._closed = True
-        self._ready = deque(key for key in self._ready if key is CLIENT)
+        self._ready = [key for key in self._ready if key is CLIENT]
         self._queued &= {CLIENT}
         self.stir()
 
-    async def shut(self) -> None:
-        """End every source; each is waited for, whatever another does."""
+    def shut(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """The end of every source, one by one, each to be awaited whatever another does."""
         self._closed = True
         while self._sources:
-            await self.close(next(iter(self._sources)))
+            yield self.close(next(iter(self._sources)))
 
     def _enqueue(self, key: object) -> None:
         if key not in self._queued and not (self._closed and key is not CLIENT):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
-from ..types import AnyEffect, Mailbox, Message, ResourceEffect
+from ..types import AnyEffect, Mailbox, ResourceEffect
 from .wire import source_key
 
 __all__ = ["MIN_INTERVAL_S", "TIMER_EFFECTS"]
@@ -35,7 +35,7 @@ class Timer:
         self._due = self._loop.time() + self._seconds
         self._handle = self._loop.call_at(self._due, self._fire)
 
-    def take(self) -> Message | None:
+    def take(self) -> Mapping[str, Any] | None:
         if not self._pending:
             return None
         message = {"type": "timer.fired", "name": self._name, "missed": self._missed}

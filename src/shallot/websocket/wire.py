@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..types import AnyEffect, Event
 
-__all__ = ["check_close", "close_event", "kind_of", "send_event", "source_key"]
+__all__ = ["check_close", "close_event", "is_dict", "kind_of", "send_event", "source_key"]
 
 LEGAL_CODES = (range(1000, 1004), range(1007, 1015), range(3000, 5000))
 """RFC 6455 7.4 and the IANA registry: 1004-1006 and 1015 never go over the wire, 1016-2999 mean nothing yet."""
 MAX_REASON_BYTES = 123
 """A control frame holds 125 bytes (RFC 6455 5.5), two of them the code."""
+
+
+def is_dict(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Can ``value`` be an effect, an answer or a response at all?"""
+    return isinstance(value, Mapping)
 
 
 def kind_of(effect: object) -> str:
@@ -21,7 +26,7 @@ def kind_of(effect: object) -> str:
     >>> kind_of({"type": "websocket.send", "text": "hi"})
     'websocket.send'
     """
-    if not isinstance(effect, Mapping):
+    if not is_dict(effect):
         raise TypeError(f"a conversation yields effects, dicts like ws_send('...'); got {_shown(effect)}")
     kind: object = effect.get("type")
     if not isinstance(kind, str):

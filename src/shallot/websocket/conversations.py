@@ -1,0 +1,80 @@
+"""All open conversations of one app, and the one watch that looks after them. Knows when, not how."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from ..types import AllLimits, Conversation, Receive, Send
+from .engine import Talk
+from .table import EffectTable
+
+__all__ = ["Conversations"]
+
+log = logging.getLogger("shallot.websocket")
+
+LOOK_EVERY_S = 0.25
+"""How exact the deadlines of a conversation are: two looks must find a handler busy before anybody else reads for it."""
+
+
+class Conversations:
+    """Starts, watches and drains the conversations of an app. While none is open nothing runs."""
+
+    def __init__(self, limits: AllLimits, table: EffectTable) -> None:
+        self._limits = limits
+        self._table = table
+        self._open: set[Talk] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._empty: asyncio.Event | None = None
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def converse(self, conversation: Conversation, scope: Any, receive: Receive, send: Send, accept_headers: list[tuple[bytes, bytes]]) -> None:
+        """Accept, and drive ``conversation`` to its end; returns when nothing of it is left. The server's cancellation is passed on."""
+        own = conversation["limits"]
+        limits: AllLimits = {**self._limits, **own} if own else self._limits
+        talk = Talk(conversation, scope, receive, send, limits, self._table)
+        if not await talk.accept(accept_headers):
+            return
+        self._open.add(talk)
+        if self._timer is None:
+            self._watch(asyncio.get_running_loop())
+        try:
+            await talk.run()
+        finally:
+            self._open.discard(talk)
+            if not self._open and self._empty is not None:
+                self._empty.set()
+
+    async def drain(self, seconds: float) -> None:
+        """End every open conversation (close 1012) and wait for their clean-up and hooks; after ``seconds`` they are cancelled."""
+        self.draining = True
+        for talk in self._open:
+            talk.cut("shutdown")
+        try:
+            if self._open:
+                self._empty = asyncio.Event()
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
+        except TimeoutError:
+            log.error("%d conversations did not end within shutdown_s; cancelled", len(self._open))
+            for talk in self._open:
+                talk.abandon()
+        finally:
+            self.draining = False
+            self._empty = None
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(LOOK_EVERY_S, self._look, loop) if self._open else None
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for talk in self._open:
+            talk.look(now)
+        self._watch(loop)

@@ -1,0 +1,350 @@
+"""The engine: drives one generator per conversation in the server's own task, and sees that each ends whole.
+Knows ASGI events; knows no middleware, no route and no channel."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from ..deadline import within
+from ..errors import CloseWith, EffectRefused, ShallotError, WSDisconnect
+from ..types import AllLimits, Close, Conversation, Event, Receive, Send
+from .generators import REFUSAL, as_generator, close_generator, is_finished, lone_error
+from .receiver import IDLE, Receiver
+from .table import EffectTable
+from .taps import TappedReceiver, Taps
+from .wire import check_close, close_event, is_dict, kind_of, send_event
+
+__all__ = ["Talk"]
+
+log = logging.getLogger("shallot.websocket")
+
+
+class Ending(NamedTuple):
+    """How a conversation ends: what ``scope["close"]`` tells, and whether a close frame is ours to send."""
+
+    code: int
+    reason: str
+    by: Literal["client", "server"]
+    send: bool
+
+
+ENDED = Ending(1000, "", "server", True)
+FAILED = Ending(1011, "", "server", True)
+CUTS: Mapping[str, Ending] = {
+    "idle": Ending(1001, "", "server", True),
+    "stuck": Ending(1008, "", "server", True),
+    "blocked": Ending(1006, "", "server", False),
+    "shutdown": Ending(1012, "", "server", True),
+}
+"""Why the engine itself ends a conversation. ``blocked``: the client does not take what we send, so no frame would get through."""
+
+MAX_REFUSALS = 8
+"""How many effects a cancelled generator may yield before it is closed without more ado."""
+
+SENDING, SENDING_SEEN = 1, 2
+"""States of ``Talk._sending`` besides ``IDLE``; *seen* by the watch, as in the receiver."""
+
+UNREACHABLE_S = 0.5
+"""How long the server may take to tell of the leaving that a failed send has shown."""
+
+
+class Talk:
+    """The life of one conversation. Its ``run`` is awaited in the server's task, which is the only one that touches the generator."""
+
+    __slots__ = (
+        "_cancels",
+        "_conversation",
+        "_cut",
+        "_cut_at",
+        "_dropped",
+        "_ending",
+        "_left_at",
+        "_limits",
+        "_plain",
+        "_receiver",
+        "_running",
+        "_scope",
+        "_send",
+        "_sending",
+        "_sending_since",
+        "_table",
+        "_taps",
+        "_task",
+        "_unreachable_at",
+    )
+
+    def __init__(self, conversation: Conversation, scope: Any, receive: Receive, send: Send, limits: AllLimits, table: EffectTable) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a conversation runs in one of asyncio's tasks")
+        self._conversation = conversation
+        self._scope = scope
+        self._send = send
+        self._limits = limits
+        self._table = table
+        self._task = task
+        now, reads = asyncio.get_running_loop().time(), conversation.get("reads", True)
+        self._taps: Taps | None = None
+        if conversation["taps"]:
+            self._taps = Taps(conversation["taps"], scope)
+            self._receiver: Receiver = TappedReceiver(receive, limits, task, now, self._hear, self._taps, reads=reads)
+        else:
+            self._receiver = Receiver(receive, limits, task, now, self._hear, reads=reads)
+        self._plain = self._taps is None
+        self._sending = IDLE
+        self._sending_since = 0.0
+        self._left_at: float | None = None
+        self._unreachable_at: float | None = None
+        self._cut: str | None = None
+        self._cut_at = 0.0
+        self._cancels = 0
+        self._dropped = 0
+        self._running = False
+
+    # ---- the straight line
+
+    async def accept(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Send the accept. ``False``: the client was gone before."""
+        try:
+            await within(self._limits["send_s"], self._accept(headers))
+        except Exception as error:
+            log.debug("%s: the client was gone before the accept: %r", self._name, error)
+            return False
+        return True
+
+    async def _accept(self, headers: list[tuple[bytes, bytes]]) -> None:
+        await self._send({"type": "websocket.accept", "subprotocol": self._conversation["subprotocol"], "headers": headers})
+
+    async def run(self) -> None:
+        """Drive the handler to its end, then close, clean up and run the hooks; returns when nothing of the conversation is left."""
+        task, others = self._task, self._task.cancelling()
+        generator: AsyncGenerator[Any, Any] | None = None
+        failure: BaseException | None = None
+        self._running = True
+        try:
+            generator = as_generator(self._conversation["handler"](self._scope, self._receiver, *self._conversation["params"]))
+            await self._drive(generator, others)
+        except (Exception, asyncio.CancelledError) as error:
+            failure = lone_error(error)
+        self._running = False
+        while self._cancels:  # our own cancellations end here; what others asked for is passed on below
+            self._cancels -= 1
+            task.uncancel()
+        self._ending = self._sort(failure, cancelled=task.cancelling() > others)
+        for owed in self._owed(generator):
+            try:
+                await within(self._limits["hook_s"], owed)
+            except asyncio.CancelledError:
+                continue  # the rest is owed all the same
+            except Exception:
+                log.exception("%s: could not end whole", self._name)
+        if task.cancelling() > others:
+            raise asyncio.CancelledError
+
+    async def _drive(self, generator: AsyncGenerator[Any, Any], others: int) -> None:
+        """Ask the generator for effects and perform them, until it ends."""
+        send, cancelling, asend = self._send, self._task.cancelling, generator.asend
+        resume: Any = asend
+        value: Any = None
+        refusals = 0
+        while True:
+            try:
+                effect = await resume(value)
+            except StopAsyncIteration:
+                return
+            resume = asend
+            try:
+                if cancelling() > others:
+                    refusals += 1
+                    raise EffectRefused(REFUSAL)
+                if self._plain and effect.__class__ is dict and effect.get("type") == "websocket.send" and len(effect) == 2:
+                    text = effect.get("text")
+                    if text.__class__ is str and text.isascii():
+                        value = None
+                        self._sending = SENDING
+                        try:
+                            await send(effect)
+                        except Exception as error:
+                            self._lose(error)
+                        self._sending = IDLE
+                        continue
+                value = await self._perform(effect)
+            except CloseWith:
+                raise
+            except Exception as error:
+                if refusals > MAX_REFUSALS:
+                    return
+                resume, value = generator.athrow, error
+
+    async def _perform(self, effect: Any) -> Any:
+        """Do what an effect says; what it returns is the value of the ``yield``, what it raises is raised there."""
+        kind = kind_of(effect)
+        if self._taps is not None:
+            effect = self._taps.effect(effect)
+            if effect is None:
+                return None
+            kind = kind_of(effect)
+        match kind:
+            case "websocket.send":
+                event = send_event(effect)
+                if self._gone:
+                    self._dropped += 1
+                else:
+                    await self._transmit(event)
+            case "websocket.close":
+                order = CloseWith(*close_event(effect))
+                if not self._gone:
+                    raise order
+                self._dropped += 1
+            case _:
+                return await self._table.find(kind)(effect, self._scope, self._receiver.mailbox)
+
+    def _owed(self, generator: AsyncGenerator[Any, Any] | None) -> Iterator[Coroutine[Any, Any, Any]]:
+        """All that an end owes, in order; each is awaited before the next is made."""
+        ending = self._ending
+        if self._receiver.end(WSDisconnect(ending.code, ending.reason)):
+            yield self._receiver.stopped()  # before the close: granian sends none while a receive is pending
+        if ending.send:
+            yield self._send_close()
+        if generator is not None and not is_finished(generator):
+            yield close_generator(generator)
+        yield from self._receiver.sources()
+        code, reason, by, _ = self._ending
+        self._scope["close"] = Close(code=code, reason=reason, by=by)
+        hooks = self._conversation["hooks"]
+        if by == "client" and "on_disconnect" in hooks:
+            yield self._run_hook(hooks["on_disconnect"])
+        if "on_close" in hooks:
+            yield self._run_hook(hooks["on_close"])
+        if self._taps is not None:
+            for end in self._taps.ends():
+                yield _call(end, self._scope)
+        if self._dropped or self._receiver.discarded:
+            log.debug("%s: %d sends dropped after the client left, %d messages discarded unread", self._name, self._dropped, self._receiver.discarded)
+
+    # ---- how it ends
+
+    def _sort(self, failure: BaseException | None, *, cancelled: bool) -> Ending:
+        """The ending that a failure (``None``: the generator ended by itself) means. What nobody expected is logged, once."""
+        left, cut = self._receiver.left, self._cut
+        if isinstance(failure, asyncio.CancelledError):
+            expected = cancelled or cut is not None
+        else:
+            expected = failure is None or isinstance(failure, CloseWith) or (isinstance(failure, WSDisconnect) and left is not None)
+        if not expected:
+            log.error("%s: the conversation failed", self._name, exc_info=failure)
+        if left is not None:
+            code, reason = left
+            return Ending(code, reason, "server" if code == 1012 else "client", False)
+        if cut is not None and cut in CUTS:
+            return CUTS[cut]
+        if cancelled:
+            return CUTS["shutdown"]
+        order = self._receiver.trouble or failure
+        if order is None:
+            return ENDED
+        if isinstance(order, CloseWith):
+            try:
+                return Ending(*check_close(order.code, order.reason), "server", True)
+            except (TypeError, ValueError) as error:
+                log.error("%s: CloseWith cannot be sent: %s", self._name, error)
+                return FAILED
+        return Ending(order.close_code, "", "server", True) if isinstance(order, ShallotError) else FAILED
+
+    async def _send_close(self) -> None:
+        event: Event = {"type": "websocket.close", "code": self._ending.code}
+        if self._ending.reason:
+            event["reason"] = self._ending.reason
+        try:
+            await self._send(event)
+        except Exception as error:
+            log.debug("%s: the client was gone before our close: %r", self._name, error)
+            self._ending = Ending(1006, "", "client", False)
+
+    async def _run_hook(self, hook: Any) -> None:
+        answer = await hook(self._scope)
+        for effect in [answer] if is_dict(answer) else answer or ():
+            await self._table.perform(effect, self._scope)
+
+    # ---- what the watch and the receiver tell
+
+    def look(self, now: float) -> None:
+        """Four times a second: is anything over its limit?"""
+        if not self._running:
+            return
+        limits = self._limits
+        if self._cut is not None:
+            if now - self._cut_at >= limits["hook_s"]:
+                log.error("%s: the handler did not end within hook_s of its cancellation; cancelled again", self._name)
+                self._cancel(now)
+        elif self._sending == SENDING_SEEN and now - self._sending_since >= limits["send_s"]:
+            self.cut("blocked")
+        elif self._unreachable_at is not None and self._receiver.left is None and now - self._unreachable_at >= UNREACHABLE_S:
+            self._receiver.leave(1006, None)
+        elif self._left_at is not None:
+            if now - self._left_at >= limits["linger_s"]:
+                self.cut("left")
+        else:
+            passed = self._receiver.look(now)
+            if passed is not None:
+                self.cut(passed)
+        if self._sending == SENDING:
+            self._sending, self._sending_since = SENDING_SEEN, now
+
+    def cut(self, why: str) -> None:
+        """End the conversation from outside its task: the handler is cancelled where it stands."""
+        if self._running and self._cut is None:
+            self._cut = why
+            self._cancel(asyncio.get_running_loop().time())
+
+    def abandon(self) -> None:
+        """Shutdown is over: cancel whatever still runs, clean-up and hooks included."""
+        self._task.cancel()
+
+    def _cancel(self, now: float) -> None:
+        self._cut_at = now
+        self._cancels += 1
+        self._task.cancel()
+
+    def _hear(self, what: str) -> None:
+        """The receiver's news: the client ``left``, the handler came ``back`` for what is unread, or there is ``trouble``."""
+        self._plain = False
+        if what == "trouble" or (what == "left" and self._receiver.never_read):
+            self.cut(what)
+        else:
+            self._left_at = asyncio.get_running_loop().time()
+
+    # ---- sending
+
+    @property
+    def _gone(self) -> bool:
+        return self._receiver.left is not None or self._unreachable_at is not None
+
+    async def _transmit(self, event: Event) -> None:
+        self._sending = SENDING
+        try:
+            await self._send(event)
+        except Exception as error:
+            self._lose(error)
+        self._sending = IDLE
+
+    def _lose(self, error: Exception) -> None:
+        """A send failed: the client is gone, and ``receive`` will soon tell how."""
+        self._plain = False
+        self._dropped += 1
+        self._unreachable_at = asyncio.get_running_loop().time()
+        if not isinstance(error, OSError):
+            log.warning("%s: the server's send failed; taken as the client's leaving", self._name, exc_info=error)
+        self._receiver.read_ahead()
+
+    @property
+    def _name(self) -> str:
+        handler = self._conversation["handler"]
+        return str(getattr(handler, "__qualname__", handler))
+
+
+async def _call(function: Any, scope: Any) -> None:
+    function(scope)

@@ -1,0 +1,60 @@
+"""Async generators as the engine needs them: made of what a handler returned, and closed for good in the task that iterates them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable
+from inspect import isawaitable
+from typing import Any
+
+from ..errors import EffectRefused
+
+__all__ = ["REFUSAL", "as_generator", "close_generator", "is_finished", "lone_error"]
+
+REFUSAL = (
+    "this effect was yielded while the conversation is being closed or cancelled; it was not performed. "
+    "A farewell belongs into a hook: @websocket(on_close=...) may return effects"
+)
+MAX_REFUSALS = 8
+"""How many effects a generator may yield while it is being closed, before it is given up."""
+
+
+def as_generator(result: Any) -> AsyncGenerator[Any, Any]:
+    """What calling a conversation's handler gave, as an async generator: a coroutine's one effect, or none, is yielded."""
+    if hasattr(result, "asend"):
+        generator: AsyncGenerator[Any, Any] = result
+        return generator
+    if isawaitable(result):
+        return _one_effect(result)
+    raise TypeError(f"a conversation's handler is an async generator function (async def with yield) or a coroutine function; got {type(result).__name__}")
+
+
+async def close_generator(generator: AsyncGenerator[Any, Any]) -> None:
+    """Close where it stands: its ``finally`` runs, here and now. What it yields meanwhile is refused with ``EffectRefused``.
+
+    Unlike ``aclose()`` this can say at the ``yield`` what is wrong, and how to put it right.
+    """
+    error: BaseException = GeneratorExit()
+    for _ in range(MAX_REFUSALS):
+        try:
+            await generator.athrow(error)
+        except (GeneratorExit, StopAsyncIteration):
+            return
+        error = EffectRefused(REFUSAL)
+    raise error
+
+
+def is_finished(generator: AsyncGenerator[Any, Any]) -> bool:
+    """Has it run to its end? (One that is not Python's own cannot tell: then no.)"""
+    return getattr(generator, "ag_frame", generator) is None
+
+
+def lone_error(error: BaseException) -> BaseException:
+    """The one exception in a group of one, however deep; anything else as it is."""
+    inside: tuple[Any, ...] = getattr(error, "exceptions", ()) if isinstance(error, BaseExceptionGroup) else ()
+    return lone_error(inside[0]) if len(inside) == 1 else error
+
+
+async def _one_effect(answer: Awaitable[Any]) -> AsyncGenerator[Any, None]:
+    effect = await answer
+    if effect is not None:
+        yield effect

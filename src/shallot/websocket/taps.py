@@ -1,0 +1,65 @@
+"""Taps: how middlewares see, veto and record a conversation. Plain synchronous functions, outermost first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from ..types import AllLimits, AnyEffect, Message, Receive, Tap
+from .receiver import Receiver
+
+__all__ = ["TappedReceiver", "Taps"]
+
+V = TypeVar("V")
+
+
+class Taps:
+    """The taps of one conversation. Middlewares append on the way out, the innermost first; here the outermost comes first."""
+
+    __slots__ = ("_effects", "_ends", "_messages", "_scope")
+
+    def __init__(self, taps: Sequence[Tap], scope: Any) -> None:
+        outermost_first = list(reversed(taps))
+        self._scope = scope
+        self._messages: list[Callable[[Any, Any], Any]] = [tap["message"] for tap in outermost_first if "message" in tap]
+        self._effects: list[Callable[[Any, Any], Any]] = [tap["effect"] for tap in outermost_first if "effect" in tap]
+        self._ends: list[Callable[[Any], None]] = [tap["end"] for tap in outermost_first if "end" in tap]
+
+    def message(self, message: Message) -> Message | None:
+        """What is left of a message when each tap has had it; ``None``: dropped."""
+        return through(self._messages, self._scope, message)
+
+    def effect(self, effect: AnyEffect) -> AnyEffect | None:
+        """What is left of an effect; ``None``: dropped, and its ``yield`` returns ``None``."""
+        return through(self._effects, self._scope, effect)
+
+    def ends(self) -> Sequence[Callable[[Any], None]]:
+        return self._ends
+
+
+def through(taps: Sequence[Callable[[Any, V], V | None]], scope: Any, value: V) -> V | None:
+    for tap in taps:
+        changed = tap(scope, value)
+        if changed is None:
+            return None
+        value = changed
+    return value
+
+
+class TappedReceiver(Receiver):
+    """A receiver whose messages pass the taps first."""
+
+    __slots__ = ("_taps",)
+
+    def __init__(
+        self, receive: Receive, limits: AllLimits, owner: asyncio.Task[Any], now: float, tell: Callable[[str], None], taps: Taps, *, reads: bool
+    ) -> None:
+        super().__init__(receive, limits, owner, now, tell, reads=reads)
+        self._taps = taps
+
+    async def __anext__(self) -> Message:
+        while True:
+            message = self._taps.message(await super().__anext__())
+            if message is not None:
+                return message
