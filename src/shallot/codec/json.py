@@ -1,11 +1,27 @@
-"""JSON text (RFC 8259) <-> values. The one place that imports msgspec, where it is installed."""
+"""JSON text (RFC 8259) <-> values: what may stand in it, and the two ways to read and write it. The one place that imports msgspec.
+
+The standard library decides: values, bytes and errors are always those of the two functions ``*_standard``. Where msgspec is installed, the two
+functions ``*_fast`` let it do the work and give its result back only where that is certain to be the same; else they ask the standard ones.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from itertools import chain
+from typing import Any, NoReturn
+
+try:
+    from msgspec.json import Decoder, Encoder
+except ImportError:  # the extra "standard" is not installed
+    has_msgspec = False
+else:
+    has_msgspec = True
 
 __all__ = ["JSONError", "format_json", "parse_json"]
+
+MAX_DEPTH = 64
+MAX_DIGITS = 4300
 
 
 class JSONError(ValueError):
@@ -16,18 +32,167 @@ class JSONError(ValueError):
         self.position = position
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-
 def format_json(value: Any, *, ensure_ascii: bool = False) -> bytes:
-    """``value`` as compact UTF-8."""
-    if ensure_ascii:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-    return _encode(value).encode()
+    """``value`` as compact UTF-8; with ``ensure_ascii`` in ASCII, other characters as ``\\u`` escapes.
+
+    ``TypeError`` for what JSON has no word for, ``ValueError`` for NaN, infinity, lone surrogates and circles. Keys that are numbers, ``bool``
+    or ``None`` become text.
+
+        >>> format_json({"name": "é", "scores": (1, 2.5, None)})
+        b'{"name":"\\xc3\\xa9","scores":[1,2.5,null]}'
+    """
+    data = _format(value)
+    return data if not ensure_ascii or data.isascii() else _encode_ascii(value).encode()
 
 
 def parse_json(data: bytes) -> Any:
+    """The value of ``data``, which must be UTF-8 without a byte order mark, at most 64 levels deep, without a key twice in one object, NaN, infinity,
+    numbers beyond a float's range, integers of more than 4300 digits and lone surrogates: ``JSONError`` otherwise.
+
+        >>> parse_json(b'{"a": [1, 2.5, null]}')
+        {'a': [1, 2.5, None]}
+        >>> parse_json(b'{"a": 1,}')
+        Traceback (most recent call last):
+        ...
+        shallot.codec.json.JSONError: malformed JSON at byte 8
+    """
+    return _parse(data)
+
+
+# ---- the standard library's
+
+
+def _refuse(value: Any) -> NoReturn:
+    raise TypeError(f"JSON has no {type(value).__name__}: expected dict, list, str, int, float, bool or None; convert it first, e.g. with str()")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_refuse).encode
+_encode_ascii = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=_refuse).encode
+
+
+def format_standard(value: Any) -> bytes:
     try:
-        return json.loads(data.decode())
-    except ValueError:
-        raise JSONError("malformed JSON") from None
+        return _encode(value).encode()
+    except UnicodeEncodeError:
+        raise ValueError("JSON is UTF-8: a str holds a lone surrogate; replace it, e.g. text.encode('utf-8', 'replace').decode()") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise JSONError("JSON with a key twice in one object")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise JSONError("JSON with NaN or Infinity")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise JSONError("JSON with a number out of range")
+    return number
+
+
+def _bounded(text: str) -> int:
+    if len(text.removeprefix("-")) > MAX_DIGITS:
+        raise JSONError(f"JSON with an integer of more than {MAX_DIGITS} digits")
+    return int(text)
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite).decode
+_decode_long = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_bounded).decode
+
+
+def parse_standard(data: bytes) -> Any:
+    if len(data) > 2 * MAX_DEPTH and _is_deep(data):
+        raise JSONError(f"JSON nested deeper than {MAX_DEPTH} levels")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise JSONError("JSON that is not UTF-8", error.start) from None
+    try:
+        value = (_decode_long if len(data) > MAX_DIGITS else _decode)(text)
+        if b"\\ud" in data or b"\\uD" in data:
+            _encode(value).encode()
+    except json.JSONDecodeError as error:
+        raise JSONError("malformed JSON", len(text[: error.pos].encode())) from None
+    except UnicodeEncodeError:
+        raise JSONError("JSON with a lone surrogate") from None
+    return value
+
+
+_SKELETON = bytes.maketrans(b"{}", b"[]")
+_FLESH = bytes(set(range(256)) - set(b'"[]{}'))
+
+
+def _is_deep(data: bytes) -> bool:
+    """Whether valid JSON is nested deeper than ``MAX_DEPTH``. Linear, before anything recursive reads it; for malformed text either answer."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return False
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    quotes_and_brackets = data.translate(_SKELETON, _FLESH).replace(b'""', b"")
+    brackets = b"".join(quotes_and_brackets.split(b'"')[::2])
+    for _ in range(MAX_DEPTH):
+        without_innermost = brackets.replace(b"[]", b"")
+        if len(without_innermost) == len(brackets):
+            break
+        brackets = without_innermost
+    return bool(brackets)
+
+
+# ---- msgspec's, where it is the same
+
+_PLAIN = frozenset((str, int, float, bool, type(None), list, tuple, dict))
+_STR = frozenset((str,))
+
+
+def build_fast() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    """``(format_fast, parse_fast)``; only where msgspec is installed."""
+    encode, decode = Encoder().encode, Decoder().decode
+
+    def format_fast(value: Any) -> bytes:
+        try:
+            data = encode(value)  # first: it stops at circles, which the look at the types would follow
+        except Exception:  # whatever it refuses is for the other to decide
+            return format_standard(value)
+        return data if _is_plain(value) else format_standard(value)
+
+    def parse_fast(data: bytes) -> Any:
+        if len(data) > 2 * MAX_DEPTH and _is_deep(data):
+            return parse_standard(data)
+        try:
+            value = decode(data)
+            again = encode(value)
+        except Exception:
+            return parse_standard(data)
+        # A key that came twice is lost, and one colon with it. A colon inside a string is one in both, unless it was written as an escape.
+        if again == data or (again.count(b":") == data.count(b":") and b"\\u003" not in data):
+            return value
+        return parse_standard(data)
+
+    return format_fast, parse_fast
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether msgspec writes ``value`` as the standard library does: exact types, text as keys, floats that neither writes with an exponent."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        kinds = {*map(type, level)}
+        if not kinds <= _PLAIN:
+            return False
+        if float in kinds and not all(0.0001 <= abs(member) < 1e16 or not member for member in level if type(member) is float):
+            return False
+        dicts = [member for member in level if type(member) is dict] if dict in kinds else []
+        lists = [member for member in level if type(member) is list or type(member) is tuple] if list in kinds or tuple in kinds else []
+        if not {*map(type, chain.from_iterable(dicts))} <= _STR:
+            return False
+        level = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
+        if not level:
+            return True
+    return False
+
+
+_format, _parse = build_fast() if has_msgspec else (format_standard, parse_standard)
