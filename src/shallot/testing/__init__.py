@@ -4,12 +4,14 @@ No module here has the name of a function: it would take its place.
 """
 
 from .answers import Answer, Denied
-from .clients import Client, Sending, Stream, client
+from .clients import Client, Sending, client
 from .conduct import WrongEvent
-from .fakes import AfterLeave, ClientGone, FakeServer, Unexpected
+from .failures import Unexpected
+from .fakes import AfterLeave, ClientGone, FakeServer
 from .requests import request
 from .scopes import http_scope, websocket_scope
 from .sockets import Accepted, Closed, Socket
+from .streams import Stream
 
 __all__ = [
     "Accepted",

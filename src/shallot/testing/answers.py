@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from time import time
 from typing import Any, NotRequired, TypedDict
 
-from ..codec.json import parse_json
+from ..codec.dates import parse_date
+from ..codec.json import JSONError, parse_json
+from ..request import is_json
 from ..types import Event
 from .conduct import WrongEvent
-from .fakes import Unexpected
+from .failures import Unexpected
 
 __all__ = ["Answer", "Denied", "format_event_headers", "keep_cookies", "read_answer", "read_chunk"]
 
@@ -58,22 +59,12 @@ async def read_answer(events: Sequence[Event], *, method: str = "GET", error: Ba
     answer: Answer = {"status": status, "headers": headers, "headers_list": lines, "body": body, "chunks": chunks, "cut": cut}
     if error is not None:
         answer["error"] = error
-    if body and is_json(headers.get("content-type", "")):
+    if body and is_json({"headers": headers}):
         try:
             answer["json"] = parse_json(body)
-        except ValueError:
+        except JSONError:
             pass  # the body is there, as bytes
     return answer
-
-
-def is_json(content_type: str) -> bool:
-    """``application/json`` and every ``+json`` (RFC 6839).
-
-    >>> is_json("application/problem+json; charset=utf-8")
-    True
-    """
-    essence = content_type.partition(";")[0].strip().lower()
-    return essence == "application/json" or essence.endswith("+json")
 
 
 def format_event_headers(pairs: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, str], list[tuple[str, str]]]:
@@ -94,21 +85,22 @@ def keep_cookies(jar: MutableMapping[str, str], lines: Iterable[tuple[str, str]]
     {'a': 'b'}
     """
     for header, value in lines:
-        if header != "set-cookie":
-            continue
-        pair, *attributes = value.split(";")
-        name, _, content = pair.partition("=")
-        if _is_expired({key.strip().lower(): text.strip() for key, _, text in (attribute.partition("=") for attribute in attributes)}):
-            jar.pop(name.strip(), None)
-        else:
-            jar[name.strip()] = content.strip()
+        if header == "set-cookie":
+            pair, *attributes = value.split(";")
+            name, _, content = (part.strip() for part in pair.partition("="))
+            if _is_expired({key.strip().lower(): text.strip() for key, _, text in (attribute.partition("=") for attribute in attributes)}):
+                jar.pop(name, None)
+            else:
+                jar[name] = content
 
 
 def _is_expired(attributes: Mapping[str, str]) -> bool:
-    """RFC 6265 5.3: ``max-age`` counts before ``expires``."""
-    if "max-age" in attributes:
-        return int(attributes["max-age"]) <= 0
-    return "expires" in attributes and parsedate_to_datetime(attributes["expires"]).timestamp() <= time()
+    """RFC 6265 5.2 and 5.3: ``max-age`` counts before ``expires``; what is malformed does not count."""
+    seconds = attributes.get("max-age", "")
+    if seconds.removeprefix("-").isdecimal():
+        return int(seconds) <= 0
+    expires = parse_date(attributes.get("expires", ""))
+    return expires is not None and expires <= time()
 
 
 async def read_chunk(event: Event) -> bytes:
@@ -121,7 +113,7 @@ async def read_chunk(event: Event) -> bytes:
 
 def _check_length(status: int, headers: Mapping[str, str], body: bytes, method: str) -> None:
     """RFC 9110 8.6 and 6.4.1: what servers cut, refuse, or write in spite of it."""
-    if body and (status < 200 or status in (204, 304)):
+    if body and status in (204, 304):
         raise WrongEvent(f"a response with status {status} has no body, but {len(body)} bytes were sent")
     announced = headers.get("content-length")
     if announced is not None and method != "HEAD" and status != 304 and announced != str(len(body)):

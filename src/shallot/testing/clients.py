@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypedDict, Unpack
 
 from ..codec.json import format_json
 from ..types import ASGIApp, Event
-from .answers import Answer, Denied, format_event_headers, keep_cookies, read_answer, read_chunk
-from .fakes import AfterLeave, FakeServer, Unexpected
+from .answers import Answer, Denied, keep_cookies, read_answer
+from .failures import Unexpected
+from .fakes import AfterLeave, FakeServer
 from .lifespans import lifespan as run_lifespan
-from .requests import with_query
-from .scopes import HeadersIn, ParamsIn, format_cookies, format_params, http_scope, lower_names, websocket_scope
+from .scopes import HeadersIn, ParamsIn, format_cookies, format_params, http_scope, lower_names, websocket_scope, with_query
 from .sockets import Socket, conversation
+from .streams import Stream, exchange
 
-__all__ = ["Client", "Sending", "Stream", "client"]
+__all__ = ["Client", "Sending", "client"]
 
 
 class Sending(TypedDict, total=False):
@@ -33,42 +34,6 @@ class Sending(TypedDict, total=False):
     cookies: Mapping[str, str]
     """Beside those that the client keeps, for this request alone."""
     deadline_s: float
-
-
-class Stream:
-    """A response that is read while it is sent: ``status``, ``headers``, ``headers_list``, and its chunks by iteration.
-
-    ``cut`` becomes true when the app ended before its body did. The app is at most ``ahead`` events ahead of the reader.
-    """
-
-    ahead = 8
-
-    def __init__(self, server: FakeServer, *, deadline_s: float, raise_errors: bool) -> None:
-        self.status: int = server.sent[0]["status"]
-        self.headers, self.headers_list = format_event_headers(server.sent[0].get("headers", ()))
-        self.cut = False
-        self._server = server
-        self._deadline_s = deadline_s
-        self._raise_errors = raise_errors
-        self._read = 1
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        server = self._server
-        while True:
-            server.release(self._read + self.ahead)
-            await server.until(lambda: len(server.sent) > self._read or server.state == "ended" or server.is_over, "a chunk", deadline_s=self._deadline_s)
-            if len(server.sent) == self._read:
-                self.cut = server.state != "ended"
-                if self.cut and server.error is not None and self._raise_errors:
-                    raise server.error
-                raise StopAsyncIteration
-            chunk = await read_chunk(server.sent[self._read])
-            self._read += 1
-            if chunk:
-                return chunk
 
 
 class Client:
@@ -129,21 +94,9 @@ class Client:
         """
         deadline_s = sending.get("deadline_s", self._deadline_s)
         server = self._server(method, path, sending)
-        server.start(self._app)
-        try:
-            await server.until(lambda: bool(server.sent) or server.is_over, f"a response to {method} {path}", deadline_s=deadline_s)
-            if not server.sent:
-                await server.end(deadline_s=deadline_s)
-                raise Unexpected(server.tell("the app ended without a response"))
-            answer = Stream(server, deadline_s=deadline_s, raise_errors=self._raise_errors)
+        async with exchange(server, self._app, deadline_s=deadline_s, raise_errors=self._raise_errors) as answer:
             keep_cookies(self.cookies, answer.headers_list)
             yield answer
-            server.leave()
-            await server.end(deadline_s=deadline_s, raise_errors=self._raise_errors and not answer.cut)
-        finally:
-            server.leave()
-            await server.settle()
-            await server.stop(deadline_s=deadline_s)
 
     def websocket(
         self,

@@ -63,7 +63,8 @@ def is_int(value: object) -> bool:
 
 
 def is_status(value: Any) -> bool:
-    return is_int(value) and 100 <= value <= 599
+    """RFC 9110 15: of an answer, so no interim one."""
+    return is_int(value) and 200 <= value <= 599
 
 
 def is_close_code(value: Any) -> bool:
@@ -99,7 +100,7 @@ def is_header(name: object, value: object) -> bool:
 
 Shape = Mapping[str, tuple[Callable[[Any], bool], str, bool]]
 _HEADERS = (is_headers, "pairs of bytes, names in lower case, without CR, LF and NUL", False)
-_START: Shape = {"status": (is_status, "an int from 100 to 599", True), "headers": _HEADERS}
+_START: Shape = {"status": (is_status, "an int from 200 to 599", True), "headers": _HEADERS}
 _BODY: Shape = {"body": (lambda value: isinstance(value, bytes), "bytes", False), "more_body": (lambda value: isinstance(value, bool), "a bool", False)}
 _FAILED: Shape = {"message": (lambda value: isinstance(value, str), "a str", False)}
 SHAPES: Mapping[str, Shape] = {

@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 from ..types import ASGIApp, Event, Scope
 from .conduct import FIRST, WrongEvent, check_event, next_state
+from .failures import Unexpected, Way, tell
 
-__all__ = ["AfterLeave", "ClientGone", "FakeServer", "Unexpected"]
+__all__ = ["AfterLeave", "ClientGone", "FakeServer"]
 
-AfterLeave = Literal["raise", "swallow", "block"]
+AfterLeave: TypeAlias = Literal["raise", "swallow", "block"]
+"""What ``send`` does on a closed connection: as uvicorn, as hypercorn and granian, as a peer that vanished."""
 
 
-class Unexpected(AssertionError):
-    """What came is not what the test expected, or nothing came in time. The text tells everything that went in and out so far."""
+_TURNS = 25
 
 
 class ClientGone(OSError):
@@ -31,8 +32,8 @@ class FakeServer:
 
     ``after_leave`` is what ``send`` does once the connection is closed: ``"raise"`` an ``OSError`` (uvicorn, ASGI 2.4), ``"swallow"`` it
     silently (hypercorn, granian), or ``"block"`` for ever (a peer that vanished without a word). With ``stuck_after=n`` the first ``n``
-    events pass and ``send`` blocks on the next, as with a peer that no longer reads, until
-    ``release``, or until the connection is closed: then it does what ``after_leave`` says.
+    events pass and ``send`` blocks on the next, as with a peer that no longer reads, until ``release`` lets it go on or the connection is closed:
+    then it does what ``after_leave`` says.
 
     The connection is closed as soon as ``leave`` is called, a scripted disconnect is handed out, or the app has sent its last event.
     ``receive`` then answers as servers do: an HTTP connection repeats ``http.disconnect``; a WebSocket tells its end once, then waits for ever.
@@ -64,7 +65,7 @@ class FakeServer:
         self.sent: list[Event] = []
         self.late: list[Event] = []
         self.received: list[Event] = []
-        self.transcript: list[tuple[Literal["in", "out", "late"], Event]] = []
+        self.transcript: list[tuple[Way, Event]] = []
         self.wrong: list[WrongEvent] = []
         self.receives = self.pending = self.most_pending = 0
         self.task: asyncio.Task[None] | None = None
@@ -176,8 +177,11 @@ class FakeServer:
                 raise wrong
 
     async def stop(self, *, deadline_s: float = 5) -> None:
-        """Cancel the app if it still runs, and wait for its end at most ``deadline_s``. What it raises stays in ``error``."""
+        """Let the app end by itself within 25 turns of the loop, or cancel it and wait at most ``deadline_s``. What it raises stays in ``error``."""
         task = self._started()
+        for _ in range(_TURNS):
+            if not task.done():
+                await asyncio.sleep(0)
         if not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=deadline_s)
@@ -194,23 +198,23 @@ class FakeServer:
         except TimeoutError:
             raise Unexpected(self.tell(f"waited {deadline_s:g} s for {what}")) from None
 
-    async def settle(self, *, turns: int = 25) -> None:
-        """Let the app do all that it can do at once: wait until ``turns`` turns of the event loop passed in which it neither took nor sent an event.
+    async def settle(self) -> None:
+        """Let the app do all that it can do at once: wait until 25 turns of the event loop in a row passed in which it neither took nor sent an event.
 
-        What a timer, a thread or a socket would make it do later is not waited for.
+        What a timer, a thread or a socket would make it do later is not waited for. An app that finds no rest in 100,000 turns is ``Unexpected``.
         """
-        quiet = 0
-        while quiet < turns:
-            before = (self.receives, len(self.received), len(self.sent), len(self.late))
+        quiet, seen = 0, (0, 0)
+        for _ in range(100_000):
+            before, seen = seen, (self.receives, len(self.transcript))
+            quiet = quiet + 1 if seen == before else 0
+            if quiet > _TURNS:
+                return
             await asyncio.sleep(0)
-            quiet = quiet + 1 if before == (self.receives, len(self.received), len(self.sent), len(self.late)) else 0
+        raise Unexpected(self.tell("the app finds no rest"))
 
     def tell(self, what: str) -> str:
-        """``what``, where the app stands, and the transcript (its last 20 lines): the text of a failure."""
-        seen = [f"  {_ARROWS[way]} {_short(event)}" for way, event in self.transcript[-20:]]
-        left_out = len(self.transcript) - len(seen)
-        lines = [what, f"{self.scope['type']} {self.scope.get('path', '')}: {_stand(self.task)}", "so far:" if seen else "so far: nothing"]
-        return "\n".join([*lines, *([f"  ... {left_out} events before"] if left_out else []), *seen])
+        """``what``, where the app stands, and the last 20 events: the text of a failure."""
+        return tell(what, self.scope, self.task, self.transcript)
 
     # ---- inside
 
@@ -227,8 +231,7 @@ class FakeServer:
         try:
             await app(self.scope, self.receive, self.send)
         except ClientGone:
-            if not self.late:
-                raise
+            pass  # the server raised it, so the server takes it back (ASGI 2.4)
 
     async def _send_late(self, event: Event) -> None:
         self.late.append(event)
@@ -240,9 +243,6 @@ class FakeServer:
             await asyncio.get_running_loop().create_future()
 
 
-_ARROWS = {"in": "->", "out": "<-", "late": "x-"}
-
-
 def _farewell(scope_type: str, event: Event) -> list[Event]:
     """What ``receive`` still hands out after the app has ended the connection."""
     if scope_type == "http":
@@ -251,29 +251,3 @@ def _farewell(scope_type: str, event: Event) -> list[Event]:
         denied = event["type"] != "websocket.close"
         return [{"type": "websocket.disconnect", "code": 1006 if denied else event.get("code", 1000), "reason": "" if denied else event.get("reason") or ""}]
     return []
-
-
-def _stand(task: asyncio.Task[None] | None) -> str:
-    if task is None:
-        return "the app was not started"
-    if task.cancelled():
-        return "the app was cancelled"
-    if task.done():
-        return f"the app has ended{': ' + repr(task.exception()) if task.exception() else ''}"
-    return f"the app waits in {' > '.join(_frames(task.get_coro())[-4:]) or 'its first step'}"
-
-
-def _frames(waiting: Any) -> list[str]:
-    """The functions that a suspended coroutine stands in, outermost first; an ``asend`` does not tell what is below it."""
-    names: list[str] = []
-    while waiting is not None:
-        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
-        if frame is not None:
-            names.append(f"{frame.f_code.co_name} ({frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno})")
-        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
-    return names
-
-
-def _short(event: Event) -> str:
-    text = repr(dict(event))
-    return text if len(text) <= 160 else text[:157] + "..."

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ..types import ASGIApp
-from .fakes import FakeServer, Unexpected
+from .failures import Unexpected
+from .fakes import FakeServer
 
 __all__ = ["lifespan"]
 
@@ -28,7 +29,7 @@ async def lifespan(app: ASGIApp, *, deadline_s: float = 5) -> AsyncGenerator[dic
         >>> asyncio.run(main())
         Traceback (most recent call last):
         ...
-        shallot.testing.fakes.Unexpected: the app's startup failed: no database
+        shallot.testing.failures.Unexpected: the app's startup failed: no database
     """
     state: dict[str, Any] = {}
     server = FakeServer({"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}, [{"type": "lifespan.startup"}])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
+from ..codec.cookies import parse_cookies
+from ..codec.headers import parse_headers
 from ..codec.json import format_json
-from .scopes import HeadersIn, ParamsIn, connection, format_cookies, format_headers, format_params, lower_names
+from ..codec.query import parse_query
+from .scopes import HeadersIn, ParamsIn, connection, format_cookies, format_params, with_query
 
-__all__ = ["ABSENT", "request"]
+__all__ = ["request"]
 
-ABSENT: Any = object()
+_ABSENT: Any = object()
 """Stands for "not given" where ``None`` is a value."""
 
 
@@ -23,7 +25,7 @@ def request(
     *,
     headers: HeadersIn | None = None,
     body: bytes | str = b"",
-    json: Any = ABSENT,
+    json: Any = _ABSENT,
     query_params: ParamsIn | None = None,
     form_params: ParamsIn | None = None,
     params: ParamsIn | None = None,
@@ -56,71 +58,51 @@ def request(
         'websocket'
     """
     is_websocket = method.upper() == "WS"
-    target = with_query(path, query_params)
-    implied: dict[str, str] = {}
     raw = body.encode() if isinstance(body, str) else body
-    if json is not ABSENT:
+    implied: dict[str, str] = {}
+    if json is not _ABSENT:
         implied["content-type"], raw, keys = "application/json", raw or format_json(json), {"json": json, **keys}
     elif form_params is not None:
         implied["content-type"], raw = "application/x-www-form-urlencoded", raw or format_params(form_params).encode()
     if cookies:
-        implied["cookie"] = format_cookies(cookies)
-    shared = connection(target, implied, headers, "ws" if is_websocket else "http")
-    joined = join_headers(format_headers({**implied, **lower_names(headers)}))
-    from_query = parse_params(shared["query_string"].decode())
-    from_form = parse_params(format_params(form_params or {}))
+        implied["cookie"] = format_cookies({name: value.replace("%", "%25") for name, value in cookies.items()})
+    shared = connection(with_query(path, query_params), implied, headers, "ws" if is_websocket else "http")
+    joined = parse_headers(shared["headers"])
+    query = merged(parse_query(path.partition("?")[2]), as_lists(query_params))
+    form = as_lists(form_params)
     return {
         "type": "websocket" if is_websocket else "http",
         "method": method.upper(),
         **shared,
-        **({"subprotocols": split_list(joined.get("sec-websocket-protocol", ""))} if is_websocket else {}),
+        **({"subprotocols": _members(joined.get("sec-websocket-protocol", ""))} if is_websocket else {}),
         "headers": joined,
         "headers_list": shared["headers"],
         "body": b"" if is_websocket else raw,
         "config": {},
         "run_in_thread": asyncio.to_thread,
-        "query_params": from_query,
-        "form_params": from_form,
-        "params": {**from_query, **from_form} if params is None else parse_params(format_params(params)),
-        "cookies": dict(cookies) if cookies is not None else parse_cookies(joined.get("cookie", "")),
+        "query_params": query,
+        "form_params": form,
+        "params": {**query, **form} if params is None else as_lists(params),
+        "cookies": parse_cookies(joined.get("cookie", "")) if cookies is None else dict(cookies),
         "path_params": dict(path_params or {}),
         **keys,
     }
 
 
-def with_query(path: str, query: ParamsIn | None) -> str:
-    """``path`` with ``query`` behind what it already asks."""
-    text = format_params(query) if query else ""
-    return path + (("&" if "?" in path else "?") + text if text else "")
+def merged(first: Mapping[str, list[str]], second: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Both; of a name in both the values one after the other."""
+    return {name: [*first.get(name, []), *second.get(name, [])] for name in {**first, **second}}
 
 
-def join_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    """SPEC: repeats joined with ``,``, those of ``cookie`` with ``; ``.
+def as_lists(params: ParamsIn | None) -> dict[str, list[str]]:
+    """What a test wrote as a dict of lists of ``str``.
 
-    >>> join_headers([(b"accept", b"a"), (b"cookie", b"b=1"), (b"accept", b"c"), (b"cookie", b"d=2")])
-    {'accept': 'a,c', 'cookie': 'b=1; d=2'}
+    >>> as_lists({"a": 1, "b": ["2", ""]})
+    {'a': ['1'], 'b': ['2', '']}
     """
-    joined: dict[str, str] = {}
-    for raw_name, raw_value in pairs:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        joined[name] = f"{joined[name]}{'; ' if name == 'cookie' else ','}{value}" if name in joined else value
-    return joined
+    return parse_query(format_params(params or {}), keep_blank_values=True)
 
 
-def parse_params(text: str) -> dict[str, list[str]]:
-    """``a=1&a=2`` as a dict of lists, empty values kept."""
-    params: dict[str, list[str]] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True):
-        params.setdefault(name, []).append(value)
-    return params
-
-
-def parse_cookies(text: str) -> dict[str, str]:
-    """The value of a ``cookie`` header as a dict; of a name given twice the first counts."""
-    pairs = (part.partition("=") for part in text.split(";"))
-    return {name.strip(): value.strip().strip('"') for name, sign, value in reversed(list(pairs)) if sign}
-
-
-def split_list(text: str) -> list[str]:
+def _members(text: str) -> list[str]:
     """The members of a comma-separated header (RFC 9110 5.6.1)."""
     return [member.strip() for member in text.split(",") if member.strip()]

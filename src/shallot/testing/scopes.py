@@ -56,7 +56,7 @@ def connection(target: str, usual: HeadersIn, headers: HeadersIn | None, scheme:
         "path": path,
         "raw_path": raw_path,
         "query_string": query_string,
-        "headers": format_headers({**usual, **lower_names(headers)}),
+        "headers": encode_headers({**usual, **lower_names(headers)}),
     }
 
 
@@ -72,11 +72,12 @@ def split_target(target: str) -> tuple[str, bytes, bytes]:
 
 
 def lower_names(headers: HeadersIn | None) -> dict[str, str | Sequence[str] | None]:
+    """A copy with the names in lower case; empty for ``None``."""
     return {name.lower(): value for name, value in (headers or {}).items()}
 
 
-def format_headers(headers: HeadersIn) -> list[tuple[bytes, bytes]]:
-    """The pairs that go over the wire, as latin-1 (RFC 9110 5.5)."""
+def encode_headers(headers: HeadersIn) -> list[tuple[bytes, bytes]]:
+    """The pairs that go over the wire, as latin-1 (RFC 9110 5.5). Nothing is checked: a test may well send what no client should."""
     pairs: list[tuple[bytes, bytes]] = []
     for name, value in headers.items():
         values = [] if value is None else [value] if isinstance(value, str) else value
@@ -85,8 +86,21 @@ def format_headers(headers: HeadersIn) -> list[tuple[bytes, bytes]]:
 
 
 def format_cookies(cookies: Mapping[str, str]) -> str:
-    """The value of a ``cookie`` header (RFC 6265 4.2.1), values as they are."""
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
+    """The value of a ``cookie`` header (RFC 6265 4.2.1): what a cookie cannot hold is percent-encoded, ``%`` itself is left as it is.
+
+    >>> format_cookies({"a": "1", "b": "two words"})
+    'a=1; b=two%20words'
+    """
+    return "; ".join(f"{name}={quote(value, safe=_COOKIE)}" for name, value in cookies.items())
+
+
+_COOKIE = "!#$%&'()*+-./:<=>?@[]^_`{|}~"
+
+
+def with_query(path: str, query: ParamsIn | None) -> str:
+    """``path`` with ``query`` behind what it already asks."""
+    text = format_params(query or {})
+    return path + (("&" if "?" in path else "?") + text if text else "")
 
 
 def format_params(params: ParamsIn) -> str:

@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, TypedDict
 
-from ..codec.json import format_json, parse_json
+from ..codec.json import JSONError, format_json, parse_json
 from ..types import ASGIApp, Event, Scope
 from .answers import Answer, Denied, format_event_headers, read_answer
-from .fakes import AfterLeave, FakeServer, Unexpected
+from .failures import Transcript, Unexpected
+from .fakes import AfterLeave, FakeServer
 
 __all__ = ["Accepted", "Closed", "Socket", "conversation"]
 
@@ -33,7 +34,7 @@ class Closed(TypedDict):
 class Socket:
     """The client's end of an accepted WebSocket; made by ``client(app).websocket(path)``.
 
-    ``accepted`` tells how: ``{"subprotocol", "headers", "headers_list"}``. ``transcript`` is all that went in and out, as the app saw it.
+    ``accepted`` tells how: ``{"subprotocol", "headers", "headers_list"}``.
     """
 
     def __init__(self, server: FakeServer, accepted: Accepted, *, deadline_s: float) -> None:
@@ -43,9 +44,9 @@ class Socket:
         self._read = 1  # of server.sent: the accept is the first
 
     @property
-    def transcript(self) -> list[tuple[str, Event]]:
-        """Pairs ``(way, event)``; the way is ``"in"``, ``"out"``, or ``"late"`` for what the app sent after the end."""
-        return [*self._server.transcript]
+    def transcript(self) -> Transcript:
+        """All that went in and out, as the app saw it: pairs ``(way, event)``, the way being ``"in"``, ``"out"``, or ``"late"`` (sent after the end)."""
+        return tuple(self._server.transcript)
 
     async def send(self, data: str | bytes) -> None:
         """Send one message: ``str`` as text, ``bytes`` as binary. It does not wait for the app to take it."""
@@ -73,7 +74,7 @@ class Socket:
         message = await self.expect()
         try:
             return parse_json(message.encode() if isinstance(message, str) else message)
-        except ValueError as error:
+        except JSONError as error:
             raise self._failure(f"expected JSON, got {message!r} ({error})") from None
 
     async def expect_nothing(self, *, within_s: float = 0) -> None:
@@ -143,7 +144,6 @@ async def conversation(app: ASGIApp, scope: Scope, *, deadline_s: float, raise_e
         raise
     finally:
         server.leave(1001)
-        await server.settle()
         await server.stop(deadline_s=deadline_s)
 
 
