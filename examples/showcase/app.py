@@ -58,7 +58,7 @@ routes = [
     ("/echo", ["WS"], echo, {"name": "echo", "summary": "Sends back what it is sent; ends at “exit”"}),
     ("/", ["GET"], page, {"name": "page", "summary": "This page"}),
     ("/routes", ["GET"], list_routes, {"name": "routes", "summary": "This table, as JSON"}),
-    ("/source/{name}", ["GET"], show_source, {"name": "source", "summary": "The source of a route’s handler"}),
+    ("/source/{name}", ["GET"], show_source, {"name": "source", "summary": "The source of the handler"}),
 ]
 
 app = build_server(
