@@ -26,6 +26,7 @@ class Node(Generic[T]):
     """By converter, while the trie is built."""
     tags: Sequence[tuple[Parse | None, Node[T]]] = ()
     """The branches in the order in which they are tried; ``None``: any text."""
+    only_texts: bool = True
     rest: T | None = None
     entry: T | None = None
 
@@ -76,6 +77,7 @@ def _insert(node: Node[T], pattern: Pattern, entry: T) -> None:
 
 def _freeze(node: Node[T], parsers: Mapping[str, Parse | None]) -> None:
     node.tags = [(parse, node.branches[name]) for name, parse in parsers.items() if name in node.branches]
+    node.only_texts = not node.tags and node.rest is None
     for child in (*node.texts.values(), *node.branches.values()):
         _freeze(child, parsers)
 
@@ -94,15 +96,25 @@ def find(matcher: Matcher[T], path: str) -> tuple[T, list[Any]] | None:
 
 
 def _find(node: Node[T], segments: list[str], at: int, values: list[Any]) -> T | None:
-    if at == len(segments):
-        return node.entry
-    segment = segments[at]
-    child = node.texts.get(segment)
+    """The entry below ``node`` for ``segments[at:]``. What a branch that failed had put into ``values`` is taken out again."""
+    while at < len(segments):
+        child = node.texts.get(segments[at])
+        if not node.only_texts:
+            return _choose(node, child, segments, at, values)
+        if child is None:
+            return None
+        node, at = child, at + 1
+    return node.entry
+
+
+def _choose(node: Node[T], child: Node[T] | None, segments: list[str], at: int, values: list[Any]) -> T | None:
+    """As ``_find``, where more than one way may lead on: each in turn, the most specific first."""
     if child is not None:
         entry = _find(child, segments, at + 1, values)
         if entry is not None:
             return entry
-    if node.tags and segment not in UNMATCHABLE:
+    segment = segments[at]
+    if segment not in UNMATCHABLE:
         for parse, child in node.tags:
             try:
                 values.append(segment if parse is None else parse(segment))
