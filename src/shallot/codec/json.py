@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import chain
+from itertools import accumulate
 from typing import Any, NoReturn
 
 try:
     from msgspec.json import Decoder, Encoder
 except ImportError:  # the extra "standard" is not installed
-    has_msgspec = False
+    _msgspec = None
 else:
-    has_msgspec = True
+    _msgspec = Encoder().encode, Decoder().decode
 
 __all__ = ["JSONError", "format_json", "parse_json"]
 
@@ -51,10 +51,10 @@ def parse_json(data: bytes) -> Any:
 
         >>> parse_json(b'{"a": [1, 2.5, null]}')
         {'a': [1, 2.5, None]}
-        >>> parse_json(b'{"a": 1,}')
+        >>> parse_json(b'{"a": tru}')
         Traceback (most recent call last):
         ...
-        shallot.codec.json.JSONError: malformed JSON at byte 8
+        shallot.codec.json.JSONError: malformed JSON at byte 6
     """
     return _parse(data)
 
@@ -106,8 +106,11 @@ _decode_long = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_co
 
 
 def parse_standard(data: bytes) -> Any:
-    if len(data) > 2 * MAX_DEPTH and _is_deep(data):
-        raise JSONError(f"JSON nested deeper than {MAX_DEPTH} levels")
+    _check_depth(data)
+    return _parse_checked(data)
+
+
+def _parse_checked(data: bytes) -> Any:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -120,38 +123,40 @@ def parse_standard(data: bytes) -> Any:
         raise JSONError("malformed JSON", len(text[: error.pos].encode())) from None
     except UnicodeEncodeError:
         raise JSONError("JSON with a lone surrogate") from None
+    except JSONError:
+        raise
+    except ValueError:  # the interpreter's own limit, where it was set lower (sys.set_int_max_str_digits)
+        raise JSONError("JSON with an integer of too many digits") from None
     return value
 
 
 _SKELETON = bytes.maketrans(b"{}", b"[]")
 _FLESH = bytes(set(range(256)) - set(b'"[]{}'))
+_STEPS = {ord("["): 1, ord("]"): -1}
 
 
-def _is_deep(data: bytes) -> bool:
-    """Whether valid JSON is nested deeper than ``MAX_DEPTH``. Linear, before anything recursive reads it; for malformed text either answer."""
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
-        return False
+def _check_depth(data: bytes) -> None:
+    """Refuse valid JSON nested too deep, in linear time, before anything recursive reads it; malformed text it may refuse or not."""
+    if len(data) <= 2 * MAX_DEPTH or data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     quotes_and_brackets = data.translate(_SKELETON, _FLESH).replace(b'""', b"")
     brackets = b"".join(quotes_and_brackets.split(b'"')[::2])
-    for _ in range(MAX_DEPTH):
-        without_innermost = brackets.replace(b"[]", b"")
-        if len(without_innermost) == len(brackets):
-            break
-        brackets = without_innermost
-    return bool(brackets)
+    shallow = 4
+    for _ in range(shallow):  # the innermost pairs, one level each time: little is left of most texts
+        brackets = brackets.replace(b"[]", b"")
+    if brackets and shallow + max(accumulate(map(_STEPS.__getitem__, brackets))) > MAX_DEPTH:
+        raise JSONError(f"JSON nested deeper than {MAX_DEPTH} levels")
 
 
 # ---- msgspec's, where it is the same
 
-_PLAIN = frozenset((str, int, float, bool, type(None), list, tuple, dict))
-_STR = frozenset((str,))
+_SCALARS = frozenset((str, int, bool, type(None)))
 
 
-def build_fast() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    """``(format_fast, parse_fast)``; only where msgspec is installed."""
-    encode, decode = Encoder().encode, Decoder().decode
+def build_fast(encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    """``(format_fast, parse_fast)`` from msgspec's two functions."""
 
     def format_fast(value: Any) -> bytes:
         try:
@@ -161,38 +166,41 @@ def build_fast() -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
         return data if _is_plain(value) else format_standard(value)
 
     def parse_fast(data: bytes) -> Any:
-        if len(data) > 2 * MAX_DEPTH and _is_deep(data):
-            return parse_standard(data)
+        _check_depth(data)
         try:
             value = decode(data)
             again = encode(value)
         except Exception:
-            return parse_standard(data)
+            return _parse_checked(data)
         # A key that came twice is lost, and one colon with it. A colon inside a string is one in both, unless it was written as an escape.
         if again == data or (again.count(b":") == data.count(b":") and b"\\u003" not in data):
             return value
-        return parse_standard(data)
+        return _parse_checked(data)
 
     return format_fast, parse_fast
 
 
 def _is_plain(value: Any) -> bool:
     """Whether msgspec writes ``value`` as the standard library does: exact types, text as keys, floats that neither writes with an exponent."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        kinds = {*map(type, level)}
-        if not kinds <= _PLAIN:
+    containers: list[Any] = [value]
+    for member in containers:
+        kind: type[object] = type(member)
+        if kind is dict:
+            for key, inner in member.items():
+                if type(key) is not str:
+                    return False
+                if type(inner) not in _SCALARS:
+                    containers.append(inner)
+        elif kind is list or kind is tuple:
+            for inner in member:
+                if type(inner) not in _SCALARS:
+                    containers.append(inner)
+        elif kind is float:
+            if not (0.0001 <= abs(member) < 1e16 or member == 0):
+                return False
+        elif kind not in _SCALARS:
             return False
-        if float in kinds and not all(0.0001 <= abs(member) < 1e16 or not member for member in level if type(member) is float):
-            return False
-        dicts = [member for member in level if type(member) is dict] if dict in kinds else []
-        lists = [member for member in level if type(member) is list or type(member) is tuple] if list in kinds or tuple in kinds else []
-        if not {*map(type, chain.from_iterable(dicts))} <= _STR:
-            return False
-        level = [*chain.from_iterable(map(dict.values, dicts)), *chain.from_iterable(lists)]
-        if not level:
-            return True
-    return False
+    return True
 
 
-_format, _parse = build_fast() if has_msgspec else (format_standard, parse_standard)
+_format, _parse = build_fast(*_msgspec) if _msgspec else (format_standard, parse_standard)
