@@ -5,6 +5,7 @@ No module here has the name of a function: it would take its place.
 
 from .answers import Answer, Denied
 from .clients import Client, Sending, client
+from .clock import VirtualLoop, virtual_time
 from .conduct import WrongEvent
 from .failures import Unexpected
 from .fakes import AfterLeave, ClientGone, FakeServer
@@ -26,9 +27,11 @@ __all__ = [
     "Socket",
     "Stream",
     "Unexpected",
+    "VirtualLoop",
     "WrongEvent",
     "client",
     "http_scope",
     "request",
+    "virtual_time",
     "websocket_scope",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial, wraps
 from inspect import isgeneratorfunction
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 from ..compose import as_handler
 from ..deadline import DeadlinePassed, within
 from ..limits import LIMITS, check_limits
-from ..types import Conversation, ConversationHandler, ConversationLimits, Hooks, Response
+from ..types import Conversation, ConversationHandler, ConversationLimits, Farewell, Greeting, Hooks, Response
 from .wire import is_dict
 
 __all__ = ["Endpoint", "websocket"]
@@ -36,8 +36,12 @@ class Endpoint(Protocol[S, P]):
     def __call__(self, request: S, /, *params: P.args, **keywords: P.kwargs) -> Coroutine[Any, Any, Response]: ...
 
 
-class Hook(Protocol[S_contra]):
-    def __call__(self, scope: S_contra, /) -> Any: ...
+class OnConnect(Protocol[S_contra]):
+    def __call__(self, scope: S_contra, /) -> Greeting: ...
+
+
+class OnEnd(Protocol[S_contra]):
+    def __call__(self, scope: S_contra, /) -> Farewell | Awaitable[Farewell]: ...
 
 
 @overload
@@ -47,9 +51,9 @@ def websocket(handler: ConversationHandler[S, P], /) -> Endpoint[S, P]: ...
 @overload
 def websocket(
     *,
-    on_connect: Hook[S] | None = None,
-    on_disconnect: Hook[S] | None = None,
-    on_close: Hook[S] | None = None,
+    on_connect: OnConnect[S] | None = None,
+    on_disconnect: OnEnd[S] | None = None,
+    on_close: OnEnd[S] | None = None,
     reads: bool = True,
     **limits: Unpack[ConversationLimits],
 ) -> Callable[[ConversationHandler[S, P]], Endpoint[S, P]]: ...

@@ -267,7 +267,10 @@ class Talk:
     async def _run_hook(self, hook: Any) -> None:
         answer = await hook(self._scope)
         for effect in [answer] if is_dict(answer) else answer or ():
-            await self._table.perform(effect, self._scope)
+            try:
+                await self._table.perform(effect, self._scope)
+            except Exception:
+                log.exception("%s: an effect of a hook failed", self._name)
 
     # ---- what the watch and the receiver tell
 

@@ -1,0 +1,926 @@
+"""The engine, row by row of the conduct table (SPEC.md), on virtual time and against servers whose send raises, swallows or blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from shallot.effects import after, ws_close, ws_send
+from shallot.errors import CloseWith, EffectRefused, Forbidden, WSDisconnect
+from shallot.limits import default_limits
+from shallot.testing import FakeServer, virtual_time, websocket_scope
+from shallot.websocket import websocket
+from shallot.websocket.conversations import Conversations
+from shallot.websocket.table import EffectTable
+
+CONNECT = {"type": "websocket.connect"}
+SERVERS = ["raise", "swallow", "block"]
+
+
+def says(*texts: str) -> list[dict[str, Any]]:
+    return [{"type": "websocket.receive", "text": text} for text in texts]
+
+
+def gone(code: int = 1001, reason: str = "") -> dict[str, Any]:
+    return {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+
+def close(code: int, reason: str = "") -> dict[str, Any]:
+    return {"type": "websocket.close", "code": code, **({"reason": reason} if reason else {})}
+
+
+class Hall:
+    """One conversation on a fake server: the journal of what its handler and hooks did, beside what went over the wire."""
+
+    def __init__(self, handler: Any, *events: Any, hooks: bool = True, effects: Any = None, taps: Any = (), server: Any = None, **limits: Any) -> None:
+        self.journal: list[Any] = []
+        own = {name: limits.pop(name) for name in ("reads",) if name in limits}
+
+        def on_disconnect(scope: Any) -> None:
+            self.journal.append("on_disconnect")
+
+        def on_close(scope: Any) -> None:
+            self.journal.append("on_close")
+
+        given = {"on_disconnect": on_disconnect, "on_close": on_close} if hooks is True else hooks or {}
+        self.endpoint = handler if hasattr(handler, "is_websocket") else websocket(**given, **own)(handler)
+        self.conversations = Conversations({**default_limits(), **limits}, EffectTable(effects))
+        self.server = FakeServer(websocket_scope("/"), [CONNECT, *events], **(server or {}))
+        self.scope: dict[str, Any] = {}
+        self.taps = list(taps)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.serve(scope, receive, send)
+        assert len(self.conversations) == 0
+
+    async def serve(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        self.scope = {**scope, "journal": self.journal, "run_in_thread": in_line}
+        response = await self.endpoint(self.scope)
+        response["websocket"]["taps"].extend(self.taps)
+        await self.conversations.converse(response["websocket"], self.scope, receive, send, [])
+
+    async def run(self, **keywords: Any) -> Hall:
+        await self.server.run(self, **keywords)
+        return self
+
+    def start(self) -> Hall:
+        self.server.start(self)
+        return self
+
+    @property
+    def sent(self) -> list[Any]:
+        """What went out after the accept."""
+        return self.server.sent[1:]
+
+    @property
+    def close(self) -> tuple[int, str, str]:
+        return tuple(self.scope["close"].values())  # type: ignore[return-value]
+
+
+async def in_line(function: Any, *args: Any) -> Any:
+    return function(*args)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def echo(scope, receiver):
+    try:
+        async for message in receiver:
+            yield ws_send(message)
+    except WSDisconnect as leaving:
+        scope["journal"].append(("left", leaving.code, leaving.reason))
+        raise
+    finally:
+        scope["journal"].append("finally")
+
+
+async def ticker(scope, receiver):
+    try:
+        while True:
+            yield ws_send("tick")
+            await asyncio.sleep(1)
+    finally:
+        scope["journal"].append("finally")
+
+
+# ---- it ends by itself
+
+
+@virtual_time
+async def test_the_generator_ends_and_the_close_is_1000():
+    async def hello(scope, receiver):
+        yield ws_send("hello")
+
+    hall = await Hall(hello).run()
+    assert hall.sent == [ws_send("hello"), close(1000)]
+    assert hall.journal == ["on_close"]
+    assert hall.close == (1000, "", "server")
+
+
+@virtual_time
+async def test_a_coroutine_may_return_one_effect_or_none():
+    async def one(scope, receiver):
+        return ws_send("one")
+
+    async def none(scope, receiver):
+        return None
+
+    assert (await Hall(one).run()).sent == [ws_send("one"), close(1000)]
+    assert (await Hall(none).run()).sent == [close(1000)]
+
+
+@virtual_time
+async def test_ws_close_closes_at_once_and_nothing_after_it_runs_but_finally():
+    async def handler(scope, receiver):
+        try:
+            yield ws_close(4001, "enough")
+            scope["journal"].append("never")
+        finally:
+            scope["journal"].append("finally")
+
+    hall = await Hall(handler).run()
+    assert hall.sent == [close(4001, "enough")]
+    assert hall.journal == ["finally", "on_close"]
+    assert hall.close == (4001, "enough", "server")
+
+
+@virtual_time
+async def test_raw_dicts_and_constructors_are_the_same_thing():
+    async def handler(scope, receiver):
+        yield {"type": "websocket.send", "bytes": b"\x00"}
+        yield {"type": "websocket.send", "text": "é", "bytes": None}
+        yield {"type": "websocket.close"}
+
+    assert (await Hall(handler).run()).sent == [ws_send(b"\x00"), {"type": "websocket.send", "text": "é"}, close(1000)]
+
+
+# ---- the client leaves
+
+
+@pytest.mark.parametrize("after_leave", SERVERS)
+@virtual_time
+async def test_the_messages_come_first_then_the_iteration_raises(after_leave):
+    hall = await Hall(echo, *says("a", "b"), gone(1001, "tab"), server={"after_leave": after_leave}).run()
+    assert hall.sent == [ws_send("a"), ws_send("b")]
+    assert hall.journal == [("left", 1001, "tab"), "finally", "on_disconnect", "on_close"]
+    assert hall.close == (1001, "tab", "client")
+
+
+@pytest.mark.parametrize("after_leave", SERVERS)
+@virtual_time
+async def test_leaving_ends_a_send_only_handler_within_a_second(after_leave):
+    hall = Hall(ticker, server={"after_leave": after_leave}).start()
+    await hall.server.until(lambda: len(hall.sent) == 1, "a tick")
+    left_at = now()
+    hall.server.leave(1001)
+    await hall.server.end()
+    assert now() - left_at <= 1
+    assert hall.journal == ["finally", "on_disconnect", "on_close"]
+    assert hall.close == (1001, "", "client")
+    assert hall.sent == [ws_send("tick")]
+
+
+@virtual_time
+async def test_leaving_ends_a_handler_that_waits_on_anything():
+    async def waits(scope, receiver):
+        try:
+            await asyncio.Event().wait()
+            yield
+        finally:
+            scope["journal"].append(asyncio.current_task() is scope["task"])
+
+    hall = Hall(waits).start()
+    await hall.server.until(lambda: bool(hall.scope), "the handshake")
+    hall.scope["task"] = hall.server.task
+    hall.server.leave(1001)
+    await hall.server.end()
+    assert hall.journal == [True, "on_disconnect", "on_close"]
+
+
+@virtual_time
+async def test_leaving_ends_a_handler_stuck_in_a_send():
+    hall = Hall(ticker, server={"stuck_after": 1, "after_leave": "block"}).start()
+    await asyncio.sleep(0)
+    hall.server.leave(1001)
+    await hall.server.end()
+    assert hall.journal == ["finally", "on_disconnect", "on_close"]
+
+
+@virtual_time
+async def test_a_send_that_fails_is_the_clients_leaving_even_if_receive_never_says_so():
+    async def handler(scope, receiver):
+        try:
+            while True:
+                yield ws_send("x")
+                await asyncio.sleep(0.1)
+        finally:
+            scope["journal"].append("finally")
+
+    hall = Hall(handler)
+    sends = 0
+
+    async def app(scope, receive, send):
+        async def broken(event):
+            nonlocal sends
+            sends += 1
+            if sends > 1:
+                raise OSError("reset")
+            await send(event)
+
+        await hall(scope, receive, broken)
+
+    began = now()
+    await hall.server.run(app)
+    assert hall.close == (1006, "", "client")
+    assert sends == 2, "after the first failure sends are dropped"
+    assert now() - began <= 1
+    assert hall.journal == ["finally", "on_disconnect", "on_close"]
+
+
+@virtual_time
+async def test_a_send_that_fails_otherwise_is_logged_too(caplog):
+    async def app(scope, receive, send):
+        async def broken(event):
+            if event["type"] == "websocket.send":
+                raise RuntimeError("no such event")
+            await send(event)
+
+        await hall(scope, receive, broken)
+
+    async def handler(scope, receiver):
+        yield ws_send("é")  # not the shortest way
+        await asyncio.sleep(5)
+
+    hall = Hall(handler)
+    await hall.server.run(app)
+    assert "the server's send failed" in caplog.text
+    assert hall.close == (1006, "", "client")
+
+
+@virtual_time
+async def test_a_busy_reading_handler_may_finish_its_step_and_come_back_for_what_is_unread():
+    async def slow(scope, receiver):
+        async for message in receiver:
+            await asyncio.sleep(3)
+            scope["journal"].append(message)
+            yield ws_send(message)
+
+    hall = await Hall(slow, *says("a", "b", "c"), gone(), linger_s=5).run(deadline_s=60)
+    assert hall.journal == ["a", "b", "c", "on_disconnect", "on_close"]
+
+
+@virtual_time
+async def test_a_busy_reading_handler_is_cancelled_after_linger_s():
+    async def slow(scope, receiver):
+        async for message in receiver:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                scope["journal"].append("finally")
+            yield ws_send(message)
+
+    began = now()
+    hall = await Hall(slow, *says("a", "b"), gone(), linger_s=2).run(deadline_s=60)
+    assert hall.journal == ["finally", "on_disconnect", "on_close"]
+    assert now() - began < 3.5
+
+
+@virtual_time
+async def test_a_handler_that_reads_in_a_task_of_its_own_lingers_and_is_cancelled():
+    async def chat(scope, receiver):
+        queue: asyncio.Queue[str] = asyncio.Queue()
+
+        async def read():
+            try:
+                while True:
+                    await queue.put(await receiver.__anext__())
+            except WSDisconnect:
+                scope["journal"].append("left")
+
+        task = asyncio.create_task(read())
+        try:
+            while True:
+                yield ws_send(await queue.get())
+        finally:
+            await task
+            scope["journal"].append("finally")
+
+    hall = Hall(chat, *says("a", "b"), linger_s=2).start()
+    await hall.server.until(lambda: len(hall.sent) == 2, "both echoes")
+    hall.server.leave(1001)
+    await hall.server.end()
+    assert hall.sent == [ws_send("a"), ws_send("b")]
+    assert hall.journal == ["left", "finally", "on_disconnect", "on_close"]
+
+
+@virtual_time
+async def test_after_leaving_sends_are_dropped_and_other_effects_still_work(caplog):
+    caplog.set_level(logging.DEBUG, "shallot.websocket")
+    done = []
+
+    async def note(effect, scope):
+        done.append(effect["what"])
+        return "noted"
+
+    async def handler(scope, receiver):
+        try:
+            async for _ in receiver:
+                yield ws_send("heard")
+        except WSDisconnect:
+            yield ws_send("into the void")
+            yield ws_close()
+            scope["journal"].append((yield {"type": "note", "what": "gone"}))
+
+    hall = await Hall(handler, *says("a"), gone(), effects={"note": note}).run()
+    assert hall.sent == [ws_send("heard")]
+    assert done == ["gone"]
+    assert hall.journal == ["noted", "on_disconnect", "on_close"]
+    assert "2 sends dropped" in caplog.text
+    assert hall.server.late == []
+
+
+@virtual_time
+async def test_a_disconnect_with_1012_is_the_servers_doing():
+    hall = await Hall(echo, gone(1012, "restart")).run()
+    assert hall.close == (1012, "restart", "server")
+    assert hall.journal == [("left", 1012, "restart"), "finally", "on_close"]
+
+
+@virtual_time
+async def test_a_client_gone_before_the_accept_starts_nothing():
+    hall = Hall(echo)
+
+    async def app(scope, receive, send):
+        async def broken(event):
+            raise OSError("reset")
+
+        await hall(scope, receive, broken)
+
+    await hall.server.run(app)
+    assert hall.journal == []
+
+
+@virtual_time
+async def test_an_accept_that_blocks_is_given_up_after_send_s():
+    hall = await Hall(echo, server={"stuck_after": 0}, send_s=2).run()
+    assert hall.journal == []
+
+
+@virtual_time
+async def test_a_close_that_comes_too_late_is_the_clients_leaving():
+    async def handler(scope, receiver):
+        hall.server.leave(1001)
+        yield ws_close()
+
+    hall = Hall(handler)
+    await hall.run()
+    assert hall.close == (1006, "", "client")
+    assert hall.journal == ["on_disconnect", "on_close"]
+
+
+# ---- the handler fails
+
+
+@virtual_time
+async def test_an_error_is_logged_once_and_closes_1011_with_an_empty_reason(caplog):
+    async def handler(scope, receiver):
+        yield ws_send("before")
+        raise LookupError("secret")
+
+    hall = await Hall(handler).run()
+    assert hall.sent == [ws_send("before"), close(1011)]
+    assert hall.close == (1011, "", "server")
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [LookupError]
+
+
+@virtual_time
+async def test_an_error_after_leaving_is_logged_and_the_leaving_stands(caplog):
+    async def handler(scope, receiver):
+        try:
+            async for _ in receiver:
+                yield
+        finally:
+            raise LookupError("clean-up")
+
+    hall = await Hall(handler, gone()).run()
+    assert hall.close == (1001, "", "client")
+    assert "LookupError" in caplog.text
+
+
+@virtual_time
+async def test_a_group_of_one_error_is_that_error_and_ours_carry_their_close_code(caplog):
+    async def handler(scope, receiver):
+        raise ExceptionGroup("tasks", [Forbidden("no")])
+        yield
+
+    hall = await Hall(handler).run()
+    assert hall.close == (1008, "", "server")
+
+
+@virtual_time
+async def test_a_handler_that_cannot_be_called_closes_1011(caplog):
+    async def needs_more(scope, receiver, room):
+        yield ws_send(room)
+
+    assert (await Hall(needs_more).run()).sent == [close(1011)]
+    assert "room" in caplog.text
+
+
+@virtual_time
+async def test_a_handler_that_gives_no_generator_closes_1011(caplog):
+    def plain(scope, receiver):
+        return 3
+
+    assert (await Hall(plain).run()).sent == [close(1011)]
+    assert "got int" in caplog.text
+
+
+@virtual_time
+async def test_a_cancelled_error_that_nobody_asked_for_is_a_failure(caplog):
+    async def handler(scope, receiver):
+        raise asyncio.CancelledError
+        yield
+
+    hall = await Hall(handler).run()
+    assert hall.close == (1011, "", "server")
+
+
+@virtual_time
+async def test_close_with_ends_with_that_close():
+    async def handler(scope, receiver):
+        raise CloseWith(4003, "why")
+        yield
+
+    assert (await Hall(handler).run()).sent == [close(4003, "why")]
+
+
+@virtual_time
+async def test_close_with_an_illegal_code_is_logged_and_closes_1011(caplog):
+    async def handler(scope, receiver):
+        raise CloseWith(1006)
+        yield
+
+    assert (await Hall(handler).run()).sent == [close(1011)]
+    assert "code 1006 may not be sent" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("effect", "error"),
+    [
+        ("text", TypeError),
+        ({"text": "hi"}, TypeError),
+        ({"type": "websocket.send"}, TypeError),
+        ({"type": "websocket.send", "text": 3}, TypeError),
+        ({"type": "websocket.send", "text": "\ud800"}, ValueError),
+        ({"type": "websocket.close", "code": 1006}, ValueError),
+        ({"type": "websocket.close", "code": 1000, "reason": "é" * 62}, ValueError),
+        ({"type": "nobody.knows"}, ValueError),
+        (None, TypeError),
+    ],
+    ids=["str", "no-type", "empty-send", "int", "surrogate", "1006", "long-reason", "unknown", "None"],
+)
+@virtual_time
+async def test_what_is_no_effect_raises_at_its_yield(effect, error):
+    async def handler(scope, receiver):
+        try:
+            yield effect
+        except error as told:
+            scope["journal"].append(type(told))
+        yield ws_send("going on")
+
+    hall = await Hall(handler).run()
+    assert hall.sent == [ws_send("going on"), close(1000)]
+    assert hall.journal[0] in (error, UnicodeEncodeError)
+
+
+@virtual_time
+async def test_what_is_no_effect_closes_1011_if_nobody_catches_it(caplog):
+    async def handler(scope, receiver):
+        yield "hello"
+
+    assert (await Hall(handler).run()).sent == [close(1011)]
+    assert "got str 'hello'" in caplog.text
+
+
+# ---- effects of all kinds
+
+
+@virtual_time
+async def test_the_yield_returns_what_the_effect_returns_and_raises_what_it_raises():
+    async def double(effect, scope):
+        return effect["n"] * 2
+
+    async def handler(scope, receiver):
+        scope["journal"].append((yield {"type": "double", "n": 21}))
+        scope["journal"].append((yield ws_send("text")))
+        try:
+            yield {"type": "double"}
+        except KeyError as error:
+            scope["journal"].append(repr(error))
+
+    hall = await Hall(handler, effects={"double": double}, hooks=False).run()
+    assert hall.journal == [42, None, "KeyError('n')"]
+
+
+# ---- taps
+
+
+@virtual_time
+async def test_taps_see_change_and_drop_what_passes_outermost_first():
+    seen = []
+    inner = {"message": lambda scope, message: message + "<inner", "effect": lambda scope, effect: {**effect, "text": effect["text"] + "<inner"}}
+    outer = {
+        "message": lambda scope, message: None if message == "drop" else message + "<outer",
+        "effect": lambda scope, effect: None if effect["text"].startswith("veto") else {**effect, "text": effect["text"] + "<outer"},
+        "end": lambda scope: seen.append(scope["close"]["code"]),
+    }
+
+    async def handler(scope, receiver):
+        async for message in receiver:
+            scope["journal"].append(message)
+            if message.startswith("veto"):
+                scope["journal"].append((yield ws_send("veto")))
+            yield ws_send("out")
+
+    hall = await Hall(handler, *says("a", "drop", "veto"), gone(), taps=[inner, outer], hooks=False).run()
+    assert hall.journal == ["a<outer<inner", "veto<outer<inner", None]
+    assert hall.sent == [ws_send("out<outer<inner")] * 2
+    assert seen == [1001]
+
+
+@virtual_time
+async def test_a_tap_may_end_the_conversation():
+    def limit(scope, message):
+        raise CloseWith(1008, "too many")
+
+    def stop(scope, effect):
+        raise CloseWith(4000)
+
+    hall = await Hall(echo, *says("a"), taps=[{"message": limit}]).run()
+    assert hall.sent == [close(1008, "too many")]
+    hall = await Hall(echo, *says("a"), taps=[{"effect": stop}]).run()
+    assert hall.sent == [close(4000)]
+    assert hall.journal == ["finally", "on_close"]
+
+
+@virtual_time
+async def test_a_tap_that_fails_at_the_end_is_logged_and_the_next_still_runs(caplog):
+    ends = []
+    taps = [{"end": lambda scope: ends.append("inner")}, {"end": lambda scope: 1 / 0}]
+    await Hall(echo, gone(), taps=taps).run()
+    assert ends == ["inner"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+# ---- limits
+
+
+@virtual_time
+async def test_a_blocked_send_ends_the_conversation_after_send_s():
+    began = now()
+    hall = await Hall(ticker, server={"stuck_after": 2, "after_leave": "block"}, send_s=3).run(deadline_s=60)
+    assert 1 + 3 <= now() - began < 5
+    assert hall.close == (1006, "", "server")
+    assert hall.journal == ["finally", "on_close"]
+
+
+@virtual_time
+async def test_a_slow_reader_is_no_blocked_send():
+    async def busy(scope, receiver):
+        for _ in range(100):
+            yield ws_send("x")
+
+    async def app(scope, receive, send):
+        async def slow(event):
+            await asyncio.sleep(0.9)
+            await send(event)
+
+        await hall(scope, receive, slow)
+
+    hall = Hall(busy, send_s=1)
+    await hall.server.run(app, deadline_s=600)
+    assert len(hall.sent) == 101
+
+
+@virtual_time
+async def test_no_message_for_idle_s_closes_1001():
+    hall = Hall(echo, *says("a"), idle_s=10).start()
+    for _ in range(3):
+        await asyncio.sleep(8)
+        hall.server.push(*says("b"))
+    pushed_at = now()
+    await hall.server.end(deadline_s=60)
+    assert 9.5 <= now() - pushed_at <= 11
+    assert hall.sent[-1] == close(1001)
+    assert hall.journal == ["finally", "on_close"]
+
+
+@pytest.mark.parametrize("message", [{"text": "é" * 51}, {"bytes": bytes(101)}, {"text": "x" * 101}], ids=["utf-8", "bytes", "ascii"])
+@virtual_time
+async def test_a_message_over_max_message_bytes_closes_1009(message):
+    hall = await Hall(echo, *says("é" * 50), {"type": "websocket.receive", **message}, max_message_bytes=100).run()
+    assert hall.sent == [ws_send("é" * 50), close(1009, "a message may have 100 bytes")]
+
+
+@virtual_time
+async def test_a_handler_cannot_go_on_after_a_message_that_is_too_large():
+    async def stubborn(scope, receiver):
+        while True:
+            try:
+                async for message in receiver:
+                    yield ws_send(message)
+            except CloseWith:
+                scope["journal"].append("caught")
+                await asyncio.sleep(100)
+
+    hall = await Hall(stubborn, *says("x" * 11), *says("ok"), max_message_bytes=10).run()
+    assert hall.sent == [close(1009, "a message may have 10 bytes")]
+
+
+@virtual_time
+async def test_a_message_that_is_too_large_ends_a_busy_handler_too():
+    async def busy(scope, receiver):
+        async for _ in receiver:
+            await asyncio.sleep(100)
+            yield
+
+    hall = await Hall(busy, *says("a"), *says("x" * 11), max_message_bytes=10).run()
+    assert hall.sent == [close(1009, "a message may have 10 bytes")]
+
+
+@virtual_time
+async def test_a_flood_is_held_within_bounds_and_a_handler_that_never_reads_is_taken_as_send_only(caplog):
+    hall = Hall(ticker, *says(*map(str, range(200))), max_unread=8, unread_s=5).start()
+    await asyncio.sleep(4)
+    assert hall.server.receives <= 1 + 8 + 1
+    await asyncio.sleep(3)
+    assert hall.server.receives > 200
+    hall.server.leave(1001)
+    await hall.server.end()
+    assert caplog.text.count("taken as send-only") == 1
+    assert hall.journal == ["finally", "on_disconnect", "on_close"]
+
+
+@virtual_time
+async def test_a_read_after_that_raises(caplog):
+    async def late(scope, receiver):
+        await asyncio.sleep(20)
+        try:
+            await anext(receiver)
+        except RuntimeError as error:
+            scope["journal"].append("reads=False" in str(error))
+        yield ws_send("still here")
+
+    hall = await Hall(late, *says(*"abcdefgh"), max_unread=4, hooks=False).run(deadline_s=60)
+    assert hall.journal == [True]
+    assert hall.sent == [ws_send("still here"), close(1000)]
+
+
+@virtual_time
+async def test_reads_false_says_so_at_once(caplog):
+    caplog.set_level(logging.DEBUG, "shallot.websocket")
+    hall = Hall(ticker, *says(*"abcdefgh"), max_unread=4, reads=False).start()
+    await asyncio.sleep(0.6)
+    assert hall.server.receives >= 9
+    hall.server.leave(1001)
+    await hall.server.end()
+    assert "taken as send-only" not in caplog.text
+    assert "8 messages discarded" in caplog.text
+
+
+@virtual_time
+async def test_a_handler_that_has_read_but_not_for_stuck_s_while_full_closes_1008():
+    async def once(scope, receiver):
+        yield ws_send(await anext(receiver))
+        await asyncio.sleep(1000)
+
+    began = now()
+    hall = await Hall(once, *says(*map(str, range(100))), max_unread=8, stuck_s=60).run(deadline_s=600)
+    assert 60 <= now() - began < 62
+    assert hall.sent[-1] == close(1008)
+    assert hall.server.receives <= 12
+
+
+@virtual_time
+async def test_a_full_mailbox_by_bytes_stops_reading_and_goes_on_when_there_is_room():
+    async def slow(scope, receiver):
+        async for message in receiver:
+            scope["journal"].append(len(message))
+            await asyncio.sleep(1)
+            yield ws_send("ok")
+
+    hall = Hall(slow, *says(*["x" * 60] * 20), gone(), max_unread_bytes=100, hooks=False).start()
+    await asyncio.sleep(0.9)
+    assert hall.server.receives <= 5
+    await hall.server.end(deadline_s=100)
+    assert hall.journal == [60] * 20
+
+
+@virtual_time
+async def test_a_handler_that_swallows_its_cancellation_is_cancelled_again(caplog):
+    async def deaf(scope, receiver):
+        async for _ in receiver:
+            try:
+                await asyncio.sleep(100)
+            except asyncio.CancelledError:
+                scope["journal"].append("swallowed")
+                await asyncio.sleep(100)
+            yield
+
+    hall = await Hall(deaf, *says("a"), gone(), linger_s=1, hook_s=2).run(deadline_s=60)
+    assert hall.journal == ["swallowed", "on_disconnect", "on_close"]
+    assert "did not end within hook_s" in caplog.text
+
+
+@virtual_time
+async def test_a_finally_that_hangs_is_bounded(caplog):
+    async def handler(scope, receiver):
+        try:
+            yield ws_close()
+        finally:
+            await asyncio.sleep(1000)
+
+    began = now()
+    hall = await Hall(handler, hook_s=2).run(deadline_s=60)
+    assert now() - began < 3
+    assert hall.journal == ["on_close"]
+    assert "could not end whole" in caplog.text
+
+
+# ---- effects that come too late
+
+
+@virtual_time
+async def test_an_effect_yielded_while_closing_is_refused_with_the_cure(caplog):
+    async def handler(scope, receiver):
+        try:
+            yield ws_close()
+        finally:
+            try:
+                yield ws_send("bye")
+            except EffectRefused as error:
+                scope["journal"].append("on_close=" in str(error))
+
+    hall = await Hall(handler, hooks=False).run()
+    assert hall.journal == [True]
+    assert hall.sent == [close(1000)]
+
+
+@virtual_time
+async def test_an_effect_yielded_while_cancelled_is_refused_and_logged(caplog):
+    async def handler(scope, receiver):
+        try:
+            yield ws_send("tick")
+            await asyncio.sleep(100)
+        finally:
+            yield ws_send("bye")
+
+    hall = Hall(handler).start()
+    await asyncio.sleep(0.1)
+    hall.server.leave(1001)
+    await hall.server.end()
+    assert hall.sent == [ws_send("tick")]
+    assert "was not performed" in caplog.text
+    assert hall.journal == ["on_disconnect", "on_close"]
+
+
+@virtual_time
+async def test_a_generator_that_never_stops_yielding_is_given_up(caplog):
+    async def endless(scope, receiver):
+        while True:
+            try:
+                yield ws_send("again")
+                await asyncio.sleep(1)
+            except (asyncio.CancelledError, EffectRefused, GeneratorExit):
+                pass
+
+    async def endless_close(scope, receiver):
+        while True:
+            try:
+                yield ws_close()
+            except (EffectRefused, GeneratorExit):
+                pass
+
+    hall = await Hall(endless_close).run()
+    assert hall.journal == ["on_close"]
+    hall = Hall(endless).start()
+    await asyncio.sleep(0.1)
+    hall.server.leave(1001)
+    await hall.server.end()
+    assert hall.journal == ["on_disconnect", "on_close"]
+    assert "could not end whole" in caplog.text
+
+
+# ---- hooks
+
+
+@virtual_time
+async def test_hooks_may_return_effects_but_no_sends(caplog):
+    told = []
+
+    async def tell(effect, scope):
+        told.append((effect["what"], scope["close"]["code"]))
+
+    hooks = {
+        "on_disconnect": lambda scope: {"type": "tell", "what": "farewell"},
+        "on_close": lambda scope: [{"type": "tell", "what": "one"}, ws_send("nobody hears it"), {"type": "tell", "what": "two"}],
+    }
+    await Hall(echo, gone(), effects={"tell": tell}, hooks=hooks).run()
+    assert told == [("farewell", 1001), ("one", 1001)]
+    assert "websocket.send needs an open conversation" in caplog.text
+
+
+@virtual_time
+async def test_a_hook_that_raises_or_hangs_affects_nothing_else(caplog):
+    closed = []
+
+    async def hang(scope):
+        await asyncio.sleep(1000)
+
+    began = now()
+    await Hall(echo, gone(), hooks={"on_disconnect": hang, "on_close": lambda scope: closed.append(True) or 1 / 0}, hook_s=3).run()
+    assert closed == [True]
+    assert 3 <= now() - began < 4
+    assert "DeadlinePassed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+# ---- cancellation and shutdown
+
+
+@pytest.mark.parametrize("where", [echo, ticker], ids=["reading", "sleeping"])
+@virtual_time
+async def test_the_servers_cancellation_closes_runs_hooks_and_is_passed_on(where):
+    hall = Hall(where).start()
+    await asyncio.sleep(0.1)
+    task = hall.server.task
+    assert task is not None
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert hall.sent[-1] == close(1012)
+    assert hall.journal == ["finally", "on_close"]
+    assert hall.close == (1012, "", "server")
+
+
+@virtual_time
+async def test_a_second_cancellation_during_clean_up_keeps_nothing_from_running():
+    async def handler(scope, receiver):
+        yield after(50, "late")
+        try:
+            async for _ in receiver:
+                yield
+        finally:
+            scope["journal"].append("finally")
+
+    async def slow(scope):
+        hall.journal.append("on_close begins")
+        await asyncio.sleep(1)
+
+    hall = Hall(handler, hooks={"on_close": slow}).start()
+    await asyncio.sleep(0.1)
+    task = hall.server.task
+    assert task is not None
+    task.cancel()
+    await hall.server.until(lambda: "on_close begins" in hall.journal, "the hook")
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert hall.journal == ["finally", "on_close begins"]
+
+
+@virtual_time
+async def test_drain_closes_every_conversation():
+    halls = [Hall(where) for where in (echo, ticker, echo)]
+    shared = halls[0].conversations
+    for hall in halls:
+        hall.conversations = shared
+        hall.server.start(hall.serve)
+    await asyncio.sleep(0.1)
+    assert len(shared) == 3
+    await shared.drain(10)
+    for hall in halls:
+        await hall.server.end()
+        assert hall.sent[-1] == close(1012)
+        assert hall.journal == ["finally", "on_close"]
+
+
+@virtual_time
+async def test_drain_gives_up_after_its_time_and_cancels(caplog):
+    async def slow(scope):
+        await asyncio.sleep(1000)
+
+    hall = Hall(echo, hooks={"on_close": slow}, hook_s=500).start()
+    await asyncio.sleep(0.1)
+    await hall.conversations.drain(2)
+    task = hall.server.task
+    assert task is not None
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert "1 conversations did not end within shutdown_s" in caplog.text
