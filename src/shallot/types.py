@@ -69,6 +69,15 @@ AllLimits: TypeAlias = Mapping[str, Any]
 
 # ---- requests
 
+Method: TypeAlias = Literal[
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "WS",
+    "QUERY", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "PURGE",
+]  # fmt: skip
+"""The methods that checkers know, so that ``method == "get"`` and ``["GTE"]`` are errors; ``"WS"`` is a WebSocket.
+
+At run time any token is a method (RFC 9110 9.1).
+"""
+
 
 class RouteMatch(TypedDict):
     """The matched row, as ``request["route"]``; shared by all its requests."""
@@ -123,7 +132,7 @@ class Request(Connection):
     """An HTTP request. One fresh dict per request; middlewares add keys in place. Subclass it for keys of your own."""
 
     type: ReadOnly[Literal["http", "websocket"]]
-    method: ReadOnly[str]
+    method: ReadOnly[Method]
     stream: NotRequired[ReadOnly[AsyncIterator[bytes]]]
 
 
@@ -302,10 +311,19 @@ NextMiddleware: TypeAlias = Callable[[Handler, Any], Awaitable[Response]]
 Middleware: TypeAlias = Callable[[NextMiddleware], NextMiddleware]
 
 AnyData: TypeAlias = RouteData | Mapping[str, Any]
-Route: TypeAlias = tuple[str, Sequence[str], Handler] | tuple[str, Sequence[str], Handler, AnyData] | tuple[str, "Routes"] | tuple[str, "Routes", AnyData]
+"""Of a row: our own keys, and yours."""
+
+RouteHandler: TypeAlias = Callable[..., Mapping[str, object] | Awaitable[Mapping[str, object]]]
+"""A handler in the table: what it answers must at least be a mapping; annotate it ``-> Response`` to have its keys checked."""
+
+Nested: TypeAlias = Sequence[tuple[object, ...]]
+"""Rows below a prefix. mypy cannot look into rows of several lengths there; name them (``fruits: Routes = [...]``) to have them checked."""
+
+Route: TypeAlias = tuple[str, Sequence[str], RouteHandler] | tuple[str, Sequence[str], RouteHandler, AnyData] | tuple[str, Nested] | tuple[str, Nested, AnyData]
 """``(path, methods, handler)`` or ``(path, methods, handler, data)``; nested ``(prefix, rows)`` or ``(prefix, rows, data)``."""
 
 Routes: TypeAlias = Sequence[Route]
+"""The table. Annotate yours (``routes: Routes = [...]``) to have its rows checked."""
 
 
 class Spec(TypedDict):
@@ -360,6 +378,12 @@ class Mailbox(Protocol):
 
 ResourceEffect: TypeAlias = Callable[[Any, Any, Mailbox], Awaitable[Any]]
 """``async def f(effect, scope, mailbox)``: the kinds that a resource brings in its ``effects`` attribute."""
+
+Greeting: TypeAlias = Mapping[str, object] | Awaitable[Mapping[str, object]]
+"""What ``on_connect`` answers: ``ws_accept(...)``, ``ws_close()`` or a response."""
+
+Farewell: TypeAlias = Mapping[str, object] | Sequence[Mapping[str, object]] | None
+"""What ``on_disconnect`` and ``on_close`` answer: nothing, an effect, or a list of effects."""
 
 S = TypeVar("S", bound=Mapping[str, Any], contravariant=True)
 ConversationHandler: TypeAlias = Callable[Concatenate[S, Receiver[Any], P], "AsyncIterator[AnyEffect] | Awaitable[AnyEffect | None]"]
