@@ -11,7 +11,7 @@ from shallot.response import file, json, text
 
 from .handlers import chat, echo, say, ticker
 
-__all__ = ["app", "routes"]
+__all__ = ["app", "effects", "routes"]
 
 HERE = Path(__file__).parent
 
@@ -44,8 +44,8 @@ async def list_routes(request):
 
 
 async def show_source(request, name):
-    handlers = {data["name"]: handler for _, _, handler, data in routes}
-    return text(getsource(handlers[name])) if name in handlers else text("no route has this name", 404)
+    shown = {**{data["name"]: handler for _, _, handler, data in routes}, **effects}
+    return text(getsource(shown[name])) if name in shown else text("no route and no effect has this name", 404)
 
 
 async def on_start(context):
@@ -58,8 +58,10 @@ routes = [
     ("/echo", ["WS"], echo, {"name": "echo", "summary": "Sends back what it is sent; ends at “exit”"}),
     ("/", ["GET"], page, {"name": "page", "summary": "This page"}),
     ("/routes", ["GET"], list_routes, {"name": "routes", "summary": "This table, as JSON"}),
-    ("/source/{name}", ["GET"], show_source, {"name": "source", "summary": "The source of the handler"}),
+    ("/source/{name}", ["GET"], show_source, {"name": "source", "summary": "The source of a handler or an effect"}),
 ]
+
+effects = {"room.say": say}
 
 app = build_server(
     apply_middleware(
@@ -70,5 +72,5 @@ app = build_server(
         wrap_routes(routes),
     )(standard_not_found),
     on_start=on_start,
-    effects={"room.say": say},
+    effects=effects,
 )

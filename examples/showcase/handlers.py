@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
-from secrets import token_hex
 
 from shallot import feed, websocket
 from shallot.response import text, ws_accept, ws_close, ws_send, ws_send_json
@@ -15,6 +14,7 @@ __all__ = ["chat", "echo", "say", "ticker"]
 
 MAX_NAME = 24
 MAX_TEXT = 500
+REFUSED = {"kind": "refused", "limit": MAX_TEXT}
 
 
 def sayable(words):
@@ -26,7 +26,7 @@ async def knock(scope):
     name = scope["query_params"].get("name", [""])[0].strip()
     if not (name.isprintable() and 0 < len(name) <= MAX_NAME):
         return text(f"a name of 1 to {MAX_NAME} characters, please", 400)
-    scope["guest"] = {"seat": token_hex(4), "name": name}
+    scope["guest"] = {"name": name}
     return ws_accept()
 
 
@@ -41,12 +41,13 @@ async def chat(scope, receiver, room):
             case str(words) if sayable(words):
                 yield {"type": "room.say", "room": room, "text": words}
             case _:
-                yield ws_send_json({"kind": "refused", "limit": MAX_TEXT})
+                yield ws_send_json(REFUSED)
 
 
 async def say(effect, scope):
-    """An effect of our own: ``room.say`` reaches everybody in the room."""
-    tell(scope["config"]["rooms"], effect["room"], {"kind": "said", "from": scope["guest"], "text": effect["text"]})
+    rooms, words = scope["config"]["rooms"], effect["text"]
+    said = {"kind": "said", "from": scope["guest"], "text": words}
+    tell(rooms, effect["room"], said)
 
 
 @websocket(reads=False)

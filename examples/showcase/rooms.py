@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any
 
-__all__ = ["Inbox", "Rooms", "listen", "tell"]
+__all__ = ["Guest", "Inbox", "Rooms", "listen", "tell"]
 
 INBOX = 64
 """How many pieces of news a member may leave unread; beyond it the oldest is dropped, and the member is told how many."""
@@ -41,8 +42,11 @@ class Inbox:
             await self._filled.wait()
 
 
-Rooms = dict[str, dict[str, tuple[dict[str, str], Inbox]]]
-"""Room name -> seat -> (guest, inbox); a guest is ``{"seat", "name"}``."""
+Guest = dict[str, Any]
+"""``{"name", "seat"}``; the seat is a number of the room's own."""
+
+Rooms = dict[str, dict[int, tuple[Guest, Inbox]]]
+"""Room name -> seat -> who sits there, and what is not read yet."""
 
 
 def tell(rooms: Rooms, room: str, news: dict[str, Any]) -> None:
@@ -51,21 +55,22 @@ def tell(rooms: Rooms, room: str, news: dict[str, Any]) -> None:
         inbox.put(news)
 
 
-async def listen(rooms: Rooms, room: str, guest: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
-    """Enter ``room`` and hear its news until closed; leaving is the ``finally``.
+async def listen(rooms: Rooms, room: str, guest: Guest) -> AsyncIterator[dict[str, Any]]:
+    """Give ``guest`` the first free seat of ``room`` and hear its news until closed; leaving is the ``finally``.
 
     First ``{"kind": "welcome", "seat", "here"}``, then ``joined``, ``left``, ``said`` and ``missed``.
     """
+    members = rooms.setdefault(room, {})
+    seat = guest["seat"] = next(number for number in count(1) if number not in members)
     tell(rooms, room, {"kind": "joined", "from": guest})
     inbox = Inbox()
-    members = rooms.setdefault(room, {})
-    members[guest["seat"]] = guest, inbox
+    members[seat] = guest, inbox
     try:
-        yield {"kind": "welcome", "seat": guest["seat"], "here": [each for each, _ in members.values()]}
+        yield {"kind": "welcome", "seat": seat, "here": [each for each, _ in members.values()]}
         while True:
             yield await inbox.take()
     finally:
-        del members[guest["seat"]]
+        del members[seat]
         if not members:
             del rooms[room]
         tell(rooms, room, {"kind": "left", "from": guest})

@@ -71,17 +71,17 @@ async def test_the_routes_are_the_table(showcase):
 
 async def test_the_sources_are_those_of_the_handlers(showcase):
     async with client(showcase.app) as c:
-        for _, _, handler, data in showcase.routes:
-            shown = await c.get(f"/source/{data['name']}")
-            assert shown["body"].decode() == getsource(handler)
+        for name, function in [*((data["name"], handler) for _, _, handler, data in showcase.routes), *showcase.effects.items()]:
+            shown = await c.get(f"/source/{name}")
+            assert shown["body"].decode() == getsource(function)
             assert re.match(r"(?:@websocket[^\n]*\n)?async def ", shown["body"].decode())
         unknown = await c.get("/source/nothing")
     assert unknown["status"] == 404
 
 
-def test_the_sources_that_the_page_asks_for_have_routes(showcase):
-    asked = set(re.findall(r'data-source="(\w+)"', (STATIC / "index.html").read_text()))
-    assert asked == {data["name"] for _, methods, _, data in showcase.routes if "WS" in methods}
+def test_the_page_asks_for_each_conversation_and_each_effect(showcase):
+    asked = {name for names in re.findall(r'data-source="([^"]+)"', (STATIC / "index.html").read_text()) for name in names.split()}
+    assert asked == {data["name"] for _, methods, _, data in showcase.routes if "WS" in methods} | set(showcase.effects)
 
 
 # ---- the room
@@ -89,12 +89,10 @@ def test_the_sources_that_the_page_asks_for_have_routes(showcase):
 
 async def test_two_windows_talk(showcase):
     async with client(showcase.app) as c, c.websocket("/chat/lobby?name=Ann") as ann:
-        welcome = await ann.expect_json()
-        me = {"seat": welcome["seat"], "name": "Ann"}
-        assert welcome == {"kind": "welcome", "seat": me["seat"], "here": [me]}
+        me, you = {"name": "Ann", "seat": 1}, {"name": "Bob", "seat": 2}
+        assert await ann.expect_json() == {"kind": "welcome", "seat": 1, "here": [me]}
         async with c.websocket("/chat/lobby?name=Bob") as bob:
-            you = {"seat": (welcome := await bob.expect_json())["seat"], "name": "Bob"}
-            assert welcome["here"] == [me, you]
+            assert await bob.expect_json() == {"kind": "welcome", "seat": 2, "here": [me, you]}
             assert await ann.expect_json() == {"kind": "joined", "from": you}
             for window, guest, words in [(ann, me, "hello, Bob"), (bob, you, "<b>hello</b>, Ann"), (ann, me, "käse 🧅")]:
                 await window.send(words)
@@ -145,7 +143,7 @@ def rooms(showcase):
 
 async def test_a_slow_member_loses_the_oldest_and_is_told(rooms):
     held = {}
-    async with aclosing(rooms.listen(held, "lobby", {"seat": "1", "name": "Ann"})) as news:
+    async with aclosing(rooms.listen(held, "lobby", {"name": "Ann"})) as news:
         assert (await anext(news))["kind"] == "welcome"
         for number in range(rooms.INBOX + 3):
             rooms.tell(held, "lobby", {"number": number})

@@ -22,22 +22,28 @@ function showState(root, { state, code, reason, seconds }) {
   shown.textContent = LABEL[state] + why + next;
 }
 
-function append(log, item) {
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  log.append(item);
-  while (log.children.length > KEPT) log.firstElementChild.remove();
-  if (atEnd) log.scrollTop = log.scrollHeight;
+// A log keeps its end in sight, also when its box shrinks, unless the reader has scrolled up.
+function openLog(log) {
+  let atEnd = true;
+  const keepEnd = () => { if (atEnd) log.scrollTop = log.scrollHeight; };
+  log.onscroll = () => { atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24; };
+  new ResizeObserver(keepEnd).observe(log);
+  return (item) => {
+    log.append(item);
+    while (log.children.length > KEPT) log.firstElementChild.remove();
+    keepEnd();
+  };
 }
 
 // ---- the room
 
-const HUES = [325, 205, 145, 35, 265, 175, 5, 85];
-const hueOf = (seat) => HUES[parseInt(seat, 16) % HUES.length];
+const COLOURS = 8;
 
 function openPane(name, room) {
   const pane = $("#pane").content.cloneNode(true).firstElementChild;
   const [log, alert, words, toggle, nameField] = [".log", ".alert", ".words", ".toggle", ".name"].map((each) => $(each, pane));
-  let mySeat = "";
+  const append = openLog(log);
+  let mySeat = 0;
 
   pane.setAttribute("aria-label", `${name}’s window`);
   log.setAttribute("aria-label", `What ${name} hears`);
@@ -50,13 +56,13 @@ function openPane(name, room) {
     alert.hidden = !text;
   };
 
-  function note(text) { append(log, element("li", "note", text)); }
+  function note(text) { append(element("li", "note", text)); }
 
   function say({ from, text }) {
     const item = element("li", from.seat === mySeat ? "said mine" : "said");
-    item.dataset.hue = hueOf(from.seat);
+    item.dataset.colour = from.seat % COLOURS;
     item.append(element("span", "who", from.name), element("span", "text", text));
-    append(log, item);
+    append(item);
   }
 
   const others = (here) => here.filter(({ seat }) => seat !== mySeat).map((guest) => guest.name);
@@ -125,6 +131,7 @@ function openTicker() {
 
 function openEcho() {
   const root = $("#echo"), toggle = $(".toggle", root), log = $(".log", root), field = $("input", root);
+  const append = openLog(log);
   let sent = [];
   const socket = openSocket(() => "/echo", {
     comesBack: (code) => code !== 1001,
@@ -136,7 +143,7 @@ function openEcho() {
     heard(data) {
       const item = element("li", "said");
       item.append(element("span", "text", data), element("span", "who", `${(performance.now() - sent.shift()).toFixed(1)} ms`));
-      append(log, item);
+      append(item);
     },
   });
   toggle.onclick = () => (socket.wanted ? socket.stop() : socket.start());
@@ -145,7 +152,7 @@ function openEcho() {
     if (!field.value) return;
     sent.push(performance.now());
     if (socket.send(field.value)) field.value = "";
-    else append(log, element("li", "note", "Not sent: not connected."));
+    else append(element("li", "note", "Not sent: not connected."));
   };
   socket.start();
 }

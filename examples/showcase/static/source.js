@@ -16,12 +16,17 @@ function coloured(source) {
   return [...parts, source.slice(done)];
 }
 
+async function fetchSource(name) {
+  const answer = await fetch(`/source/${name}`);
+  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+  return (await answer.text()).trimEnd();
+}
+
 async function show(figure) {
   const code = figure.querySelector("code");
   try {
-    const answer = await fetch(`/source/${figure.dataset.source}`);
-    if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
-    code.replaceChildren(...coloured((await answer.text()).trimEnd()));
+    const sources = await Promise.all(figure.dataset.source.split(" ").map(fetchSource));
+    code.replaceChildren(...coloured(sources.join("\n\n\n")));
   } catch (error) {
     code.textContent = `The source could not be read: ${error.message}`;
   }
