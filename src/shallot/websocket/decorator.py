@@ -112,7 +112,7 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
         headers: Mapping[str, str | list[str]] = {}
         if greet is not None:
             try:
-                answer = await within(cast("float | None", own.get("accept_s", LIMITS["accept_s"].default)), greet(request))
+                answer = await within(own.get("accept_s", LIMITS["accept_s"].default), greet(request))
             except DeadlinePassed:
                 log.warning("%s: on_connect took longer than accept_s; denied with 503", name)
                 return ACCEPT_TOO_SLOW

@@ -5,41 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from typing import Any
 
 from ..deadline import within
-from ..errors import CloseWith, EffectRefused, ShallotError, WSDisconnect
+from ..errors import CloseWith, EffectRefused, WSDisconnect, real_error
 from ..types import AllLimits, Close, Conversation, Event, Receive, Send
-from .generators import REFUSAL, as_generator, close_generator, is_finished, lone_error
+from .endings import Ending, ending_of, is_expected
+from .generators import REFUSAL, as_generator, close_generator, is_finished
 from .receiver import IDLE, Receiver
 from .table import EffectTable
 from .taps import TappedReceiver, Taps
-from .wire import check_close, close_event, is_dict, kind_of, send_event
+from .wire import close_event, is_dict, kind_of, send_event
 
 __all__ = ["Talk"]
 
 log = logging.getLogger("shallot.websocket")
 
-
-class Ending(NamedTuple):
-    """How a conversation ends: what ``scope["close"]`` tells, and whether a close frame is ours to send."""
-
-    code: int
-    reason: str
-    by: Literal["client", "server"]
-    send: bool
-
-
-ENDED = Ending(1000, "", "server", True)
-FAILED = Ending(1011, "", "server", True)
-CUTS: Mapping[str, Ending] = {
-    "idle": Ending(1001, "", "server", True),
-    "stuck": Ending(1008, "", "server", True),
-    "blocked": Ending(1006, "", "server", False),
-    "shutdown": Ending(1012, "", "server", True),
-}
-"""Why the engine itself ends a conversation. ``blocked``: the client does not take what we send, so no frame would get through."""
 
 MAX_REFUSALS = 8
 """How many effects a cancelled generator may yield before it is closed without more ado."""
@@ -128,12 +110,15 @@ class Talk:
             generator = as_generator(self._conversation["handler"](self._scope, self._receiver, *self._conversation["params"]))
             await self._drive(generator, others)
         except (Exception, asyncio.CancelledError) as error:
-            failure = lone_error(error)
+            failure = real_error(error)
         self._running = False
         while self._cancels:  # our own cancellations end here; what others asked for is passed on below
             self._cancels -= 1
             task.uncancel()
-        self._ending = self._sort(failure, cancelled=task.cancelling() > others)
+        cancelled = task.cancelling() > others
+        if not is_expected(failure, self._receiver.left, self._cut, cancelled):
+            log.error("%s: the conversation failed", self._name, exc_info=failure)
+        self._ending = ending_of(self._receiver.trouble or failure, self._receiver.left, self._cut, cancelled)
         for owed in self._owed(generator):
             try:
                 await within(self._limits["hook_s"], owed)
@@ -224,35 +209,6 @@ class Talk:
                 yield _call(end, self._scope)
         if self._dropped or self._receiver.discarded:
             log.debug("%s: %d sends dropped after the client left, %d messages discarded unread", self._name, self._dropped, self._receiver.discarded)
-
-    # ---- how it ends
-
-    def _sort(self, failure: BaseException | None, *, cancelled: bool) -> Ending:
-        """The ending that a failure (``None``: the generator ended by itself) means. What nobody expected is logged, once."""
-        left, cut = self._receiver.left, self._cut
-        if isinstance(failure, asyncio.CancelledError):
-            expected = cancelled or cut is not None
-        else:
-            expected = failure is None or isinstance(failure, CloseWith) or (isinstance(failure, WSDisconnect) and left is not None)
-        if not expected:
-            log.error("%s: the conversation failed", self._name, exc_info=failure)
-        if left is not None:
-            code, reason = left
-            return Ending(code, reason, "server" if code == 1012 else "client", False)
-        if cut is not None and cut in CUTS:
-            return CUTS[cut]
-        if cancelled:
-            return CUTS["shutdown"]
-        order = self._receiver.trouble or failure
-        if order is None:
-            return ENDED
-        if isinstance(order, CloseWith):
-            try:
-                return Ending(*check_close(order.code, order.reason), "server", True)
-            except (TypeError, ValueError) as error:
-                log.error("%s: CloseWith cannot be sent: %s", self._name, error)
-                return FAILED
-        return Ending(order.close_code, "", "server", True) if isinstance(order, ShallotError) else FAILED
 
     async def _send_close(self) -> None:
         event: Event = {"type": "websocket.close", "code": self._ending.code}

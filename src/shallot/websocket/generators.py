@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import EffectRefused
 
-__all__ = ["REFUSAL", "as_generator", "close_generator", "is_finished", "lone_error"]
+__all__ = ["REFUSAL", "as_generator", "close_generator", "is_finished"]
 
 REFUSAL = (
     "this effect was yielded while the conversation is being closed or cancelled; it was not performed. "
@@ -33,25 +33,24 @@ async def close_generator(generator: AsyncGenerator[Any, Any]) -> None:
 
     Unlike ``aclose()`` this can say at the ``yield`` what is wrong, and how to put it right.
     """
-    error: BaseException = GeneratorExit()
+    exit = GeneratorExit()
+    order: BaseException = exit
     for _ in range(MAX_REFUSALS):
         try:
-            await generator.athrow(error)
-        except (GeneratorExit, StopAsyncIteration):
+            await generator.athrow(order)
+        except StopAsyncIteration:
             return
-        error = EffectRefused(REFUSAL)
-    raise error
+        except GeneratorExit as answer:
+            if answer is not exit:
+                raise  # somebody else's: this task itself is being closed
+            return
+        order = EffectRefused(REFUSAL)
+    raise order
 
 
 def is_finished(generator: AsyncGenerator[Any, Any]) -> bool:
     """Has it run to its end? (One that is not Python's own cannot tell: then no.)"""
     return getattr(generator, "ag_frame", generator) is None
-
-
-def lone_error(error: BaseException) -> BaseException:
-    """The one exception in a group of one, however deep; anything else as it is."""
-    inside: tuple[Any, ...] = getattr(error, "exceptions", ()) if isinstance(error, BaseExceptionGroup) else ()
-    return lone_error(inside[0]) if len(inside) == 1 else error
 
 
 async def _one_effect(answer: Awaitable[Any]) -> AsyncGenerator[Any, None]:
