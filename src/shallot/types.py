@@ -23,13 +23,80 @@ else:
         return _TypeVar(name, *bounds, **keywords)
 
 
+__all__ = [
+    "ASGIApp",
+    "Accept",
+    "AllLimits",
+    "AnyData",
+    "AnyEffect",
+    "Close",
+    "Connection",
+    "Conversation",
+    "ConversationHandler",
+    "ConversationLimits",
+    "Cookie",
+    "Effect",
+    "EffectFunction",
+    "Event",
+    "Farewell",
+    "FeedClose",
+    "FeedEnded",
+    "FeedFailed",
+    "FeedItem",
+    "FeedOpen",
+    "Greeting",
+    "Handler",
+    "Hooks",
+    "Limits",
+    "Mailbox",
+    "Message",
+    "Method",
+    "Middleware",
+    "Nested",
+    "NextMiddleware",
+    "Receive",
+    "Receiver",
+    "Request",
+    "ResourceEffect",
+    "Response",
+    "Route",
+    "RouteData",
+    "RouteHandler",
+    "RouteMatch",
+    "Routes",
+    "RunInThread",
+    "Scope",
+    "Send",
+    "SendBytes",
+    "SendClose",
+    "SendText",
+    "Source",
+    "Spec",
+    "Tap",
+    "TimerAfter",
+    "TimerCancel",
+    "TimerEvery",
+    "TimerFired",
+    "WSScope",
+]
+
 # ---- ASGI's own, seen only where events are read and written
 
 Scope: TypeAlias = MutableMapping[str, Any]
+"""What a server tells of a connection."""
+
 Event: TypeAlias = MutableMapping[str, Any]
+"""One message between server and app."""
+
 Receive: TypeAlias = Callable[[], Awaitable[Event]]
+"""The server's function that hands over the next event."""
+
 Send: TypeAlias = Callable[[Event], Awaitable[None]]
+"""The server's function that takes an event."""
+
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""An ASGI 3 single callable."""
+
 
 # ---- limits
 
@@ -158,56 +225,76 @@ class WSScope(Connection):
 
 
 class SendText(TypedDict):
+    """A text message to the client: ``ws_send(str)``."""
+
     type: Literal["websocket.send"]
     text: str
 
 
 class SendBytes(TypedDict):
+    """A binary message to the client: ``ws_send(bytes)``."""
+
     type: Literal["websocket.send"]
     bytes: bytes
 
 
 class SendClose(TypedDict):
+    """The end of the conversation: ``ws_close(code, reason)``. ``code`` defaults to 1000."""
+
     type: Literal["websocket.close"]
     code: NotRequired[int]
     reason: NotRequired[str]
 
 
 class Accept(TypedDict):
+    """The answer of ``on_connect`` that opens the conversation: ``ws_accept(...)``."""
+
     type: Literal["websocket.accept"]
     subprotocol: NotRequired[str | None]
     headers: NotRequired[Mapping[str, str | list[str]]]
 
 
 class TimerAfter(TypedDict):
+    """``after(seconds, name)``: fires once."""
+
     type: Literal["timer.after"]
     seconds: float
     name: str
 
 
 class TimerEvery(TypedDict):
+    """``every(seconds, name)``: fires again and again."""
+
     type: Literal["timer.every"]
     seconds: float
     name: str
 
 
 class TimerCancel(TypedDict):
+    """``cancel(name)``: ends a timer."""
+
     type: Literal["timer.cancel"]
     name: str
 
 
 class FeedOpen(TypedDict):
+    """``feed(name, iterable)``: an async iterable joins the mailbox."""
+
     type: Literal["feed.open"]
     name: str
     iterable: AsyncIterable[Any]
 
 
 class FeedClose(TypedDict):
+    """``unfeed(name)``: a feed leaves it."""
+
     type: Literal["feed.close"]
     name: str
 
 
 Effect: TypeAlias = SendText | SendBytes | SendClose | TimerAfter | TimerEvery | TimerCancel | FeedOpen | FeedClose
+"""The effects of the core. Add your own: ``AsyncIterator[Effect | Kill]``."""
+
 AnyEffect: TypeAlias = Mapping[str, Any]
 """An effect of any kind: ours, a resource's, or your own ``{"type": "my.kind", ...}``."""
 
@@ -215,23 +302,31 @@ AnyEffect: TypeAlias = Mapping[str, Any]
 
 
 class TimerFired(TypedDict):
+    """A timer fired; ``missed`` counts the firings that this one stands for besides itself."""
+
     type: Literal["timer.fired"]
     name: str
     missed: int
 
 
 class FeedItem(TypedDict):
+    """A feed gave ``data``."""
+
     type: Literal["feed.item"]
     name: str
     data: Any
 
 
 class FeedEnded(TypedDict):
+    """A feed came to its end."""
+
     type: Literal["feed.ended"]
     name: str
 
 
 class FeedFailed(TypedDict):
+    """A feed raised ``error``."""
+
     type: Literal["feed.failed"]
     name: str
     error: BaseException
@@ -263,6 +358,8 @@ class Tap(TypedDict, total=False):
 
 
 class Hooks(TypedDict, total=False):
+    """What a conversation calls at its end; see ``shallot.websocket``."""
+
     on_disconnect: Callable[[Any], Any]
     on_close: Callable[[Any], Any]
 
@@ -280,6 +377,8 @@ class Conversation(TypedDict):
 
 
 class Cookie(TypedDict, total=False):
+    """One cookie as ``response["cookies"]`` holds it: its value and its attributes."""
+
     value: Any
 
 
@@ -309,6 +408,8 @@ NextMiddleware: TypeAlias = Callable[[Handler, Any], Awaitable[Response]]
 """What a middleware wraps: ``await next_middleware(handler, request)``."""
 
 Middleware: TypeAlias = Callable[[NextMiddleware], NextMiddleware]
+"""``def f(next_middleware)`` that gives ``async def x(handler, request) -> response``."""
+
 
 AnyData: TypeAlias = RouteData | Mapping[str, Any]
 """Of a row: our own keys, and yours."""
@@ -387,3 +488,4 @@ Farewell: TypeAlias = Mapping[str, object] | Sequence[Mapping[str, object]] | No
 
 S = TypeVar("S", bound=Mapping[str, Any], contravariant=True)
 ConversationHandler: TypeAlias = Callable[Concatenate[S, Receiver[Any], P], "AsyncIterator[AnyEffect] | Awaitable[AnyEffect | None]"]
+"""What ``@websocket`` decorates: ``async def f(scope, receiver, *route_params)`` that yields effects, or returns one or none."""
