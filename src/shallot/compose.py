@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial, wraps
-from inspect import Parameter, isawaitable, iscoroutinefunction, signature
-from typing import Any, ParamSpec, TypeVar
+from inspect import Parameter, isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction, signature
+from typing import Any, ParamSpec, cast
 
 from .types import Handler, Middleware, NextMiddleware, Response, Spec
 
-__all__ = ["apply_middleware", "as_handler", "chain_middleware", "middleware_factory", "read_spec"]
+__all__ = ["apply_middleware", "as_handler", "chain_middleware", "middleware_factory", "mismatch", "read_spec"]
 
 P = ParamSpec("P")
-F = TypeVar("F", bound=Callable[..., Any])
+
+_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 def middleware_factory(factory: Callable[P, Middleware]) -> Callable[P, Middleware]:
@@ -49,11 +50,11 @@ def apply_middleware(*middlewares: Middleware | Callable[..., Middleware]) -> Ca
     pile = [_configured(middleware) for middleware in middlewares]
     chained: NextMiddleware = _execute
     for middleware in reversed(pile):
-        chained = middleware(chained)
+        chained = _chain(middleware, chained)
     spec = [_describe(middleware) for middleware in pile]
 
     def wrap(handler: Handler) -> Callable[[Any], Awaitable[Response]]:
-        composed = partial(chained, as_handler(handler))
+        composed = partial(chained, as_handler(handler))  # not a subclass of partial: calling one costs twice as much
         setattr(composed, "spec", [*spec, *read_spec(handler)])  # noqa: B010
         return composed
 
@@ -70,7 +71,9 @@ def as_handler(handler: Handler) -> Handler:
     """
     if not callable(handler):
         raise TypeError(f"a handler must be a function of the request, not {handler!r}")
-    if iscoroutinefunction(handler) or iscoroutinefunction(getattr(handler, "__call__", None)) or hasattr(handler, "spec"):
+    if isasyncgenfunction(handler) or isgeneratorfunction(handler):
+        raise TypeError(f"a handler returns a response, but {_name(handler)} is a generator function; a conversation is decorated with @websocket")
+    if iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__) or _is_composed(handler):
         return handler
 
     @wraps(handler)
@@ -88,28 +91,59 @@ def read_spec(handler: object) -> Sequence[Spec]:
     return spec
 
 
-async def _execute(handler: Handler, request: Any) -> Response:
-    """The innermost of each pile: call the handler with the values that the router found, in path order."""
+def _is_composed(handler: Any) -> bool:
+    return isinstance(handler, partial) and hasattr(cast(object, handler), "spec")
+
+
+def _execute(handler: Handler, request: Any) -> Awaitable[Response]:
+    """The innermost of each pile: call the handler with the values that the router found, in path order. No coroutine of its own: the handler's is awaited."""
     params = request.get("path_params")
-    response: Response = await (handler(request, *params.values()) if params else handler(request))
+    response: Awaitable[Response] = handler(request, *params.values()) if params else handler(request)
     return response
 
 
+def mismatch(function: Callable[..., Any], *arguments: str) -> str | None:
+    """Why ``function`` cannot be called with just these positional arguments; ``None`` if it can, or does not say.
+
+    >>> mismatch(len, "request", "number")
+    'too many positional arguments'
+    """
+    try:
+        signature(function).bind(*arguments)
+    except TypeError as error:
+        return str(error)
+    except ValueError:  # some builtins have no signature
+        return None
+    return None
+
+
 def _configured(middleware: Any) -> Middleware:
+    plain: Middleware = middleware
     if not callable(middleware):
         raise TypeError(f"apply_middleware: expected a middleware, got {middleware!r}")
     if not getattr(middleware, "is_middleware_factory", False):
-        plain: Middleware = middleware
         return plain
-    required = [
-        name for name, option in signature(middleware).parameters.items() if option.default is Parameter.empty and option.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    ]
+    required = [name for name, option in signature(middleware).parameters.items() if option.default is Parameter.empty and option.kind not in _VARIADIC]
     if required:
-        raise TypeError(f"apply_middleware: {middleware.__name__} needs {', '.join(required)}; write {middleware.__name__}({required[0]}=...)")
-    built: Middleware = middleware()
-    return built
+        options = ", ".join(f"{name}=..." for name in required)
+        raise TypeError(f"apply_middleware: {_name(middleware)} needs {' and '.join(required)}; write {_name(middleware)}({options})")
+    built: Any = middleware()
+    return cast(Middleware, built)
+
+
+def _chain(middleware: Middleware, following: NextMiddleware) -> NextMiddleware:
+    chained = middleware(following)
+    complaint = mismatch(chained, "handler", "request") if callable(chained) else "that is no function"
+    if complaint:
+        cure = f"if it takes options, write {_name(middleware)}(...)"
+        raise TypeError(f"apply_middleware: {_name(middleware)} must return a function of (handler, request), not {chained!r}: {complaint}; {cure}")
+    return chained
 
 
 def _describe(middleware: Any) -> Spec:
     spec: Spec | None = getattr(middleware, "spec", None)
-    return spec or Spec(name=getattr(middleware, "__name__", repr(middleware)), options={})
+    return spec or Spec(name=_name(middleware), options={})
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", None) or repr(function)

@@ -6,14 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from inspect import signature
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from ..codec.matcher import Matcher, build_matcher, find
 from ..codec.paths import CONVERTERS, Parse, Tag, format_path, parse_pattern
 from ..codec.routes import Row, read_routes, show_row, walk_routes
-from ..compose import apply_middleware, as_handler, middleware_factory
+from ..compose import apply_middleware, as_handler, middleware_factory, mismatch
 from ..limits import check_limits
 from ..response import problem, with_header
 from ..types import Handler, Middleware, NextMiddleware, Response, RouteMatch, Routes
@@ -195,10 +194,8 @@ def _check_handler(row: Row, tags: Sequence[str]) -> None:
     if not callable(row.handler):
         raise TypeError(f"routes: a handler is a function of the request{shown}")
     arguments = [*(("scope", "receiver") if is_endpoint else ("request",)), *tags]
-    try:
-        signature(row.handler).bind(*arguments)
-    except TypeError as error:
-        raise TypeError(f"routes: the handler is called with ({', '.join(arguments)}), but {error}{shown}") from None
+    if complaint := mismatch(row.handler, *arguments):
+        raise TypeError(f"routes: the handler is called with ({', '.join(arguments)}): {complaint}{shown}")
 
 
 # ---- answers where the path has rows, but none with the method
