@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 __all__ = ["find_header", "format_headers", "parse_headers", "parse_media_type", "with_header", "with_vary"]
 
@@ -63,10 +64,8 @@ def format_headers(headers: Mapping[str, str | list[str]]) -> list[tuple[bytes, 
             checked, key = False, _format_name(name)
         if isinstance(value, str):
             lines.append((key, _format_value(name, value)))
-        elif isinstance(value, (list, tuple)):
-            lines += [(key, _format_value(name, line)) for line in value]
         else:
-            raise TypeError(f"header {name!r}: expected a str or a list of str, got {type(value).__name__}; write str(...) around it")
+            lines += [(key, _format_value(name, line)) for line in _members(name, value)]
     if not checked:
         _check_spellings(headers)
     return lines
@@ -78,6 +77,12 @@ def _format_name(name: object) -> bytes:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"a header's name must be letters, digits and !#$%&'*+-.^_`|~, got {name[:40]!r}; take out the other characters")
     return name.lower().encode()
+
+
+def _members(name: str, value: object) -> Sequence[object]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"header {name!r}: expected a str or a list of str, got {type(value).__name__}; write str(...) around it")
+    return cast("Sequence[object]", value)
 
 
 def _format_value(name: str, value: object) -> bytes:

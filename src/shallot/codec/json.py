@@ -184,7 +184,7 @@ def _is_plain(value: Any) -> bool:
     """Whether msgspec writes ``value`` as the standard library does: exact types, text as keys, floats that neither writes with an exponent."""
     containers: list[Any] = [value]
     for member in containers:
-        kind: type[object] = type(member)
+        kind = type(member)  # pyright: ignore[reportUnknownVariableType]  # of a value of any type
         if kind is dict:
             for key, inner in member.items():
                 if type(key) is not str:

@@ -1,0 +1,59 @@
+"""wrap_json: the body of a request as a value, under the key ``json``."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ..codec.json import JSONError, parse_json
+from ..compose import middleware_factory
+from ..request import is_json
+from ..response import respond400
+from ..types import Connection, Handler, Middleware, NextMiddleware, Response
+
+__all__ = ["json_request", "wrap_json"]
+
+C = TypeVar("C", bound=Connection)
+
+
+def json_request(request: C, fail_on_missing_body: bool = False) -> C:
+    """``request`` with the key ``json``: the value of its body where its ``content-type`` is ``application/json`` or ends with ``+json``, else ``None``.
+
+    ``codec.json.JSONError`` for a body that is not the JSON we take, and with ``fail_on_missing_body`` for an empty one.
+
+    >>> json_request({"headers": {"content-type": "application/json"}, "body": b'{"n":1}'})["json"]
+    {'n': 1}
+    """
+    given: Connection = request
+    body = given.get("body", b"")
+    request["json"] = parse_json(body) if (body or fail_on_missing_body) and is_json(request) else None
+    return request
+
+
+@middleware_factory
+def wrap_json(fail_on_missing_body: bool = False) -> Middleware:
+    """Put the value of a JSON body (RFC 8259) under ``request["json"]``; ``None`` where there is no body or it is of another type.
+
+    | option | meaning | default |
+    |---|---|---|
+    | ``fail_on_missing_body`` | an empty body of a JSON type is an error too | ``False`` |
+
+    What is not JSON, or goes beyond the bounds of ``codec.json.parse_json``, is answered with 400 and the text ``Malformed JSON``.
+    A body without a JSON ``content-type`` is never parsed, so that a form of another site cannot send one.
+
+    WebSocket: it has no body, ``json`` is ``None``. So it is for a streamed request.
+
+    >>> wrap_json(fail_on_missing_body=True).spec
+    {'name': 'wrap_json', 'options': {'fail_on_missing_body': True}}
+    """
+
+    def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
+        async def json(handler: Handler, request: Any) -> Response:
+            try:
+                json_request(request, fail_on_missing_body)
+            except JSONError:
+                return respond400("Malformed JSON")
+            return await next_middleware(handler, request)
+
+        return json
+
+    return middleware
