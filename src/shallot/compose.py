@@ -62,6 +62,7 @@ def apply_middleware(*middlewares: Middleware | Callable[..., Middleware]) -> Ca
 
 
 chain_middleware = apply_middleware
+"""``apply_middleware`` under the other name that the earlier package gives it."""
 
 
 def as_handler(handler: Handler) -> Handler:

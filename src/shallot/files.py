@@ -11,6 +11,7 @@ from .types import RunInThread
 __all__ = ["CHUNK_BYTES", "FileReader", "FileStream", "open_reader"]
 
 CHUNK_BYTES = 65_536
+"""How much of a file is read, and sent, at once."""
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 

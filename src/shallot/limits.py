@@ -41,8 +41,10 @@ LIMITS: Mapping[str, Limit] = {
     "hook_s": Limit(5, "seconds for each hook, and for each clean-up", False, "logged"),
     "shutdown_s": Limit(10, "seconds", False, "cancelled"),
 }
+"""Name -> default, unit, whether a conversation may set its own, and what happens beyond it."""
 
 CONVERSATION_LIMITS = frozenset(name for name, limit in LIMITS.items() if limit.local)
+"""The names of those that ``@websocket`` and a route may set."""
 
 
 def default_limits() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 __all__ = ["OCTET_STREAM", "TYPES", "guess_type", "parse_extensions"]
 
 OCTET_STREAM = "application/octet-stream"
+"""The type of bytes that nobody knows more about (RFC 2046 4.5.1)."""
 
 TYPES: Mapping[str, str] = {
     # pages and their parts
@@ -102,6 +103,7 @@ TYPES: Mapping[str, str] = {
     "zip": "application/zip",
     "zst": "application/zstd",
 }
+"""File name extension, lower case and without its dot -> media type."""
 
 
 def guess_type(path: str, types: Mapping[str, str] = TYPES) -> str | None:

@@ -32,6 +32,7 @@ class Tag(NamedTuple):
 
 
 Pattern: TypeAlias = tuple[str | Tag, ...]
+"""A path of a row, segment by segment: text as it stands, or a tag."""
 
 
 class Converter(NamedTuple):

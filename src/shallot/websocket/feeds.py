@@ -82,3 +82,4 @@ async def _unfeed(effect: AnyEffect, scope: Any, mailbox: Mailbox) -> None:
 
 
 FEED_EFFECTS: Mapping[str, ResourceEffect] = {"feed.open": _feed, "feed.close": _unfeed}
+"""Kind -> the function that performs it: ``feed.open``, ``feed.close``."""

@@ -14,6 +14,8 @@ REFUSAL = (
     "this effect was yielded while the conversation is being closed or cancelled; it was not performed. "
     "A farewell belongs into a hook: @websocket(on_close=...) may return effects"
 )
+"""What a generator is told that yields an effect while it ends."""
+
 MAX_REFUSALS = 8
 """How many effects a generator may yield while it is being closed, before it is given up."""
 

@@ -81,3 +81,4 @@ async def _cancel(effect: AnyEffect, scope: Any, mailbox: Mailbox) -> None:
 
 
 TIMER_EFFECTS: Mapping[str, ResourceEffect] = {"timer.after": _after, "timer.every": _every, "timer.cancel": _cancel}
+"""Kind -> the function that performs it: ``timer.after``, ``timer.every``, ``timer.cancel``."""
