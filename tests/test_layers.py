@@ -16,8 +16,10 @@ SRC = Path(__file__).parents[1] / "src" / "shallot"
 FLOORS = [
     ["types", "errors"],
     ["limits", "codec", "codec.*"],
-    ["effects", "deadline", "files"],
+    ["effects", "deadline", "files", "threads"],
     ["request", "response", "asgi", "body", "compose"],
+    ["failures"],
+    ["sending"],
     ["websocket", "websocket.*", "middlewares.*", "channels", "channels.*"],
     ["lifecycle", "middlewares.defaults"],
     ["ring"],
