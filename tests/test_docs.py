@@ -120,6 +120,12 @@ def test_links_lead_somewhere(name: str) -> None:
             assert heading in anchors(path), f"{name}: {target}"
 
 
+def test_every_page_is_found_from_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in PAGES.values() if ROOT / "docs" in path.parents and OUT not in path.parents]
+    assert [page for page in pages if f"]({page}" not in index and page != "index.md"] == []
+
+
 def anchors(path: Path) -> set[str]:
     """The names that a heading gets where Markdown is shown: lower case, punctuation gone, spaces to hyphens."""
     headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
