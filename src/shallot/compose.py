@@ -8,7 +8,7 @@ from functools import partial, wraps
 from inspect import Parameter, isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction, signature
 from typing import Any, ParamSpec, cast
 
-from .types import Handler, Middleware, NextMiddleware, Response, Spec
+from .types import Handler, Layer, Middleware, NextMiddleware, Response, Spec
 
 __all__ = ["apply_middleware", "as_handler", "chain_middleware", "middleware_factory", "mismatch", "read_spec"]
 
@@ -36,7 +36,7 @@ def middleware_factory(factory: Callable[P, Middleware]) -> Callable[P, Middlewa
     return build
 
 
-def apply_middleware(*middlewares: Middleware | Callable[..., Middleware]) -> Callable[[Handler], Callable[[Any], Awaitable[Response]]]:
+def apply_middleware(*middlewares: Layer) -> Callable[[Handler], Callable[[Any], Awaitable[Response]]]:
     """Compose ``middlewares``, the outermost first, into a function that takes the default handler and gives a handler.
 
     Each is a function ``middleware(next_middleware)`` that returns ``async def x(handler, request)`` and awaits

@@ -47,6 +47,7 @@ __all__ = [
     "Greeting",
     "Handler",
     "Hooks",
+    "Layer",
     "Limits",
     "Mailbox",
     "Message",
@@ -160,7 +161,7 @@ class RouteData(TypedDict, total=False):
 
     name: str
     summary: str
-    middlewares: "Sequence[Middleware | Callable[..., Middleware]]"
+    middlewares: "Sequence[Layer]"
     limits: ConversationLimits
 
 
@@ -410,6 +411,9 @@ NextMiddleware: TypeAlias = Callable[[Handler, Any], Awaitable[Response]]
 Middleware: TypeAlias = Callable[[NextMiddleware], NextMiddleware]
 """``def f(next_middleware)`` that gives ``async def x(handler, request) -> response``."""
 
+
+Layer: TypeAlias = Callable[[NextMiddleware], Callable[[Handler, Any], Awaitable[Mapping[str, object]]]] | Callable[..., Middleware]
+"""What may stand in a pile: a middleware (an unannotated one answers some dict, for all that checkers know) or a marked factory of one."""
 
 AnyData: TypeAlias = RouteData | Mapping[str, Any]
 """Of a row: our own keys, and yours."""
