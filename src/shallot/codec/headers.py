@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-__all__ = ["find_header", "format_headers", "parse_headers", "parse_media_type", "with_header", "with_vary"]
+__all__ = ["find_header", "format_headers", "parse_headers", "parse_media_type", "parse_parameters", "with_header", "with_vary"]
 
 _COMMON = """accept accept-encoding accept-language accept-ranges access-control-allow-credentials access-control-allow-headers
 access-control-allow-methods access-control-allow-origin access-control-expose-headers access-control-max-age access-control-request-headers
