@@ -53,7 +53,11 @@ def test_parse_pattern(text, pattern):
         row("/{}", "the tag '{}' has no name", id="no-name"),
         row("/{ :int}", "the tag '{ :int}' has no name", id="blank-name"),
         row("/{a:}", "no converter is named '' ({a:}); there are int, uuid, float, str, path;", id="no-converter"),
-        row("/{a:hex}", "no converter is named 'hex' ({a:hex}); there are int, uuid, float, str, path; own ones: wrap_routes(routes, converters={...})", id="unknown"),
+        row(
+            "/{a:hex}",
+            "no converter is named 'hex' ({a:hex}); there are int, uuid, float, str, path; own ones: wrap_routes(routes, converters={...})",
+            id="unknown",
+        ),
         row("/{a}/b/{a:int}", "the tag 'a' stands twice in '/{a}/b/{a:int}'; each value needs a name of its own", id="twice"),
         row("/{a:path}/b", "a path tag takes all that is left, so it must be the last segment of '/{a:path}/b'", id="path-not-last"),
         row("/a//b", "the segment '' can never match", id="empty-segment"),
