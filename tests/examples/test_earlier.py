@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import pytest
 
+from shallot import build_server
 from shallot.testing import client
 
 
 async def test_a_greeting(earlier):
-    async with client(earlier("earlier/greeting").app) as c:
+    async with client(earlier("greeting").app) as c:
         answer = await c.get("/", headers={"user-agent": "curl"})
         assert (answer["status"], answer["body"]) == (200, b"Good day to you and to curl")
         assert answer["headers"]["content-type"] == "text/plain; charset=utf-8"
@@ -22,7 +23,7 @@ async def test_a_shelf_of_files(earlier, tmp_path, monkeypatch):
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "favicon.ico").write_bytes(b"\x00\x00\x01\x00")
     monkeypatch.chdir(tmp_path)
-    async with client(earlier("earlier/shelf").app) as c:
+    async with client(earlier("shelf").app) as c:
         icon = await c.get("/favicon.ico")
         assert (icon["status"], icon["body"], icon["headers"]["content-type"]) == (200, b"\x00\x00\x01\x00", "image/vnd.microsoft.icon")
         assert (await c.get("/favicon.ico", headers={"if-none-match": icon["headers"]["etag"]}))["status"] == 304
@@ -30,7 +31,7 @@ async def test_a_shelf_of_files(earlier, tmp_path, monkeypatch):
 
 
 async def test_a_stock_of_goods(earlier):
-    async with client(earlier("earlier/stock").app) as c:
+    async with client(earlier("stock").app) as c:
         assert (await c.get("/goods"))["json"] == {"goods": ["tea", "salt"]}
         assert (await c.get("/goods/tea"))["json"] == {"kind": "leaves", "boxes": 2}
         assert (await c.post("/goods", json={"tea": 9, "salt": 1}))["json"] == {"counted": ["salt", "tea"]}
@@ -74,7 +75,8 @@ async def test_patterns_of_talking(earlier):
 
 @pytest.mark.leaks  # the program starts tasks that nobody ends: such programs exist, and must run
 async def test_a_crowd_that_reads_in_a_task_of_its_own(earlier):
-    async with client(earlier("earlier/crowd").app) as c:
+    app = build_server(earlier("crowd").handler, limits={"linger_s": 0.05})  # it never comes back to see that its client left; 5 s by default
+    async with client(app) as c:
         assert (await c.get("/"))["json"] == {"alive": True}
         async with c.websocket("/crowd/ann") as ann, c.websocket("/crowd/bob") as bob:
             await ann.send("hello")

@@ -55,7 +55,8 @@ async def alive(request):
     return json({"alive": True})
 
 
-app = build_server(apply_middleware(wrap_routes([("/crowd/{name}", ["WS"], crowd), ("/", ["GET"], alive)]))(standard_not_found))
+handler = apply_middleware(wrap_routes([("/crowd/{name}", ["WS"], crowd), ("/", ["GET"], alive)]))(standard_not_found)
+app = build_server(handler)
 
 if __name__ == "__main__":
     import uvicorn
