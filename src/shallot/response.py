@@ -44,8 +44,11 @@ def text(body: str = "", status: int = 200, encoding: str = "utf-8") -> Response
     >>> text("hi")
     {'status': 200, 'body': b'hi', 'headers': {'content-type': 'text/plain; charset=utf-8', 'content-length': '2'}}
     """
-    data = body.encode(encoding)
-    return {"status": status, "body": data, "headers": {"content-type": f"text/plain; charset={encoding}", "content-length": str(len(data))}}
+    if encoding == "utf-8":
+        data, content_type = body.encode(), "text/plain; charset=utf-8"
+    else:
+        data, content_type = body.encode(encoding), f"text/plain; charset={encoding}"
+    return {"status": status, "body": data, "headers": {"content-type": content_type, "content-length": f"{len(data)}"}}
 
 
 def html(body: str, status: int = 200) -> Response:
@@ -55,7 +58,7 @@ def html(body: str, status: int = 200) -> Response:
     'text/html; charset=utf-8'
     """
     data = body.encode()
-    return {"status": status, "body": data, "headers": {"content-type": "text/html; charset=utf-8", "content-length": str(len(data))}}
+    return {"status": status, "body": data, "headers": {"content-type": "text/html; charset=utf-8", "content-length": f"{len(data)}"}}
 
 
 def json(data: Any, status: int = 200, ensure_ascii: bool = False, encoding: str = "utf-8") -> Response:
@@ -65,9 +68,10 @@ def json(data: Any, status: int = 200, ensure_ascii: bool = False, encoding: str
     b'{"fruits":["apple"]}'
     """
     body = format_json(data, ensure_ascii=True) if ensure_ascii else format_json(data)
+    content_type = "application/json; charset=utf-8"
     if encoding != "utf-8":
-        body = body.decode().encode(encoding)
-    return {"status": status, "body": body, "headers": {"content-type": f"application/json; charset={encoding}", "content-length": str(len(body))}}
+        body, content_type = body.decode().encode(encoding), f"application/json; charset={encoding}"
+    return {"status": status, "body": body, "headers": {"content-type": content_type, "content-length": f"{len(body)}"}}
 
 
 def problem(status: int, title: str | None = None, **members: Any) -> Response:
@@ -82,7 +86,7 @@ def problem(status: int, title: str | None = None, **members: Any) -> Response:
     """
     phrase = title if title is not None else _PHRASES.get(status, "Error")
     body = format_json({"type": "about:blank", "title": phrase, "status": status, **members})
-    return {"status": status, "body": body, "headers": {"content-type": "application/problem+json", "content-length": str(len(body))}}
+    return {"status": status, "body": body, "headers": {"content-type": "application/problem+json", "content-length": f"{len(body)}"}}
 
 
 _PHRASES: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}

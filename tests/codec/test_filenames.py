@@ -18,7 +18,7 @@ HOSTILE = [
     # ends that Windows cuts off
     *("a.", "a ", "a...", "a. .", "a./b"),
     # hidden
-    *(".env", ".git/config", "a/.x/y", "a/.htaccess", "a/.well-known", ".well-known", ".well-known/.x", ".well-known/../x"),
+    *(".env", ".git/config", "a/.x/y", "a/.htaccess", "a/.well-known", ".git/.well-known", ".well-known", ".well-known/.x", ".well-known/../x"),
     # bytes that cut or split
     *("a\0", "a\0.png", "a\r\nb", "a\tb", "\x1b[0m", "a\x7f", "\ud800", "a\udcff"),
 ]

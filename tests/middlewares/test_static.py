@@ -357,9 +357,12 @@ async def test_the_folder_itself_may_be_a_link(root: Path) -> None:
 
 
 @pytest.mark.parametrize("follow_symlinks", [False, True])
-async def test_a_pipe_is_never_opened(root: Path, follow_symlinks: bool) -> None:
+async def test_a_pipe_is_never_opened(root: Path, follow_symlinks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(root / "static/pipe")
+    opened, real = [], os.open
+    monkeypatch.setattr(static.os, "open", lambda path, *args, **keywords: (opened.append(str(path)), real(path, *args, **keywords))[1])
     assert await asyncio.wait_for(ask(root, "/pipe", follow_symlinks=follow_symlinks), 10) is PASSED_ON
+    assert [path for path in opened if path.endswith("pipe")] == []
 
 
 async def test_what_became_a_pipe_between_looking_and_opening_is_closed_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
