@@ -20,7 +20,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run  ## serve the showcase on 127.0.0.1:8000, or on the next free port
-	@$(BIN)/python -m examples.showcase
+	@$(BIN)/python tools/serve.py
 
 test: system check  ## everything: style, types, unit tests with coverage, documentation, real servers and browsers
 	$(BIN)/python -m pytest --cov
