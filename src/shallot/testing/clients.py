@@ -244,7 +244,7 @@ def _body(sending: Sending) -> tuple[list[bytes], HeadersIn]:
     if len(given) > 1:
         raise TypeError(f"a request has one body: {' and '.join(given)} were given")
     if "chunks" in sending:
-        return [*sending["chunks"]], {}
+        return [*sending["chunks"]], {"transfer-encoding": "chunked"}
     if "json" in sending:
         body, content_type = format_json(sending["json"]), "application/json"
     elif "form" in sending:

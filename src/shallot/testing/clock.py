@@ -23,7 +23,9 @@ class _Unslept(selectors.DefaultSelector):
         if events or (timeout is not None and timeout <= 0):
             return events
         if timeout is None:
-            raise RuntimeError("virtual time: every task waits and no timer is set, so nothing can ever happen; what a thread or a socket would bring is not waited for")
+            raise RuntimeError(
+                "virtual time: every task waits and no timer is set, so nothing can ever happen; what a thread or a socket would bring is not waited for"
+            )
         self.loop.now += timeout
         return events
 

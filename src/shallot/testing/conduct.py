@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from os.path import isabs
 from typing import Any
 
 __all__ = ["FIRST", "WrongEvent", "check_event", "next_state"]
@@ -72,18 +73,25 @@ def is_close_code(value: Any) -> bool:
     return is_int(value) and (1000 <= value <= 1003 or 1007 <= value <= 1014 or 3000 <= value <= 4999)
 
 
-def is_reason(value: Any) -> bool:
-    """RFC 6455 5.5: a close frame holds 125 bytes, two of them the code."""
-    return value is None or (isinstance(value, str) and len(value.encode(errors="surrogatepass")) <= 123)
-
-
 def is_text(value: Any) -> bool:
     """RFC 6455 5.6: text is UTF-8, so it has no lone surrogate."""
-    return value is None or (isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value))
+    try:
+        return value is None or isinstance(value.encode(), bytes)
+    except (AttributeError, UnicodeEncodeError):
+        return False
+
+
+def is_reason(value: Any) -> bool:
+    """RFC 6455 5.5: a close frame holds 125 bytes, two of them the code."""
+    return value is None or (is_text(value) and len(value.encode()) <= 123)
 
 
 def is_bytes(value: Any) -> bool:
     return value is None or isinstance(value, bytes)
+
+
+def is_path(value: Any) -> bool:
+    return isinstance(value, str) and isabs(value)
 
 
 def is_headers(value: Any) -> bool:
@@ -93,6 +101,11 @@ def is_headers(value: Any) -> bool:
         return False
 
 
+def is_accept_headers(value: Any) -> bool:
+    """ASGI: the subprotocol has a key of its own."""
+    return is_headers(value) and all(name != b"sec-websocket-protocol" for name, _ in value)
+
+
 def is_header(name: object, value: object) -> bool:
     """RFC 9110 5.5 and 5.6.2, as far as it guards the next line of the wire; ASGI: names in lower case."""
     return isinstance(name, bytes) and isinstance(value, bytes) and bool(name) and name == name.lower() and not any(char in name + value for char in b"\r\n\0")
@@ -100,16 +113,17 @@ def is_header(name: object, value: object) -> bool:
 
 Shape = Mapping[str, tuple[Callable[[Any], bool], str, bool]]
 _HEADERS = (is_headers, "pairs of bytes, names in lower case, without CR, LF and NUL", False)
+_ACCEPT_HEADERS = (is_accept_headers, f"{_HEADERS[1]}, and none of them sec-websocket-protocol", False)
 _START: Shape = {"status": (is_status, "an int from 200 to 599", True), "headers": _HEADERS}
 _BODY: Shape = {"body": (lambda value: isinstance(value, bytes), "bytes", False), "more_body": (lambda value: isinstance(value, bool), "a bool", False)}
 _FAILED: Shape = {"message": (lambda value: isinstance(value, str), "a str", False)}
 SHAPES: Mapping[str, Shape] = {
     "http.response.start": _START,
     "http.response.body": _BODY,
-    "http.response.pathsend": {"path": (lambda value: isinstance(value, str), "a str", True)},
+    "http.response.pathsend": {"path": (is_path, "the str of an absolute path", True)},
     "websocket.http.response.start": _START,
     "websocket.http.response.body": _BODY,
-    "websocket.accept": {"subprotocol": (lambda value: value is None or isinstance(value, str), "a str or None", False), "headers": _HEADERS},
+    "websocket.accept": {"subprotocol": (lambda value: value is None or isinstance(value, str), "a str or None", False), "headers": _ACCEPT_HEADERS},
     "websocket.send": {"text": (is_text, "a str without lone surrogates", False), "bytes": (is_bytes, "bytes", False)},
     "websocket.close": {
         "code": (is_close_code, "1000-1003, 1007-1014 or 3000-4999", False),

@@ -46,7 +46,7 @@ def _stand(task: asyncio.Task[None] | None) -> str:
         return "the app was cancelled"
     if task.done():
         return f"the app has ended{': ' + repr(task.exception()) if task.exception() else ''}"
-    return f"the app waits in {' > '.join(_frames(task.get_coro())[-4:]) or 'its first step'}"
+    return f"the app waits in {' > '.join(_frames(task.get_coro())[-4:])}"
 
 
 def _frames(waiting: Any) -> list[str]:

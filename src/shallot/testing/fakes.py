@@ -21,6 +21,7 @@ AfterLeave: TypeAlias = Literal["raise", "swallow", "block"]
 
 
 _TURNS = 25
+_MOST_TURNS = 10_000
 
 
 class ClientGone(OSError):
@@ -201,16 +202,16 @@ class FakeServer:
     async def settle(self) -> None:
         """Let the app do all that it can do at once: wait until 25 turns of the event loop in a row passed in which it neither took nor sent an event.
 
-        What a timer, a thread or a socket would make it do later is not waited for. An app that finds no rest in 100,000 turns is ``Unexpected``.
+        What a timer, a thread or a socket would make it do later is not waited for. An app that finds no rest in 10,000 turns is ``Unexpected``.
         """
         quiet, seen = 0, (0, 0)
-        for _ in range(100_000):
+        for _ in range(_MOST_TURNS):
             before, seen = seen, (self.receives, len(self.transcript))
             quiet = quiet + 1 if seen == before else 0
             if quiet > _TURNS:
                 return
             await asyncio.sleep(0)
-        raise Unexpected(self.tell("the app finds no rest"))
+        raise Unexpected(self.tell(f"the app found no rest in {_MOST_TURNS:,} turns of the event loop"))
 
     def tell(self, what: str) -> str:
         """``what``, where the app stands, and the last 20 events: the text of a failure."""

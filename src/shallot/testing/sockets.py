@@ -34,14 +34,20 @@ class Closed(TypedDict):
 class Socket:
     """The client's end of an accepted WebSocket; made by ``client(app).websocket(path)``.
 
-    ``accepted`` tells how: ``{"subprotocol", "headers", "headers_list"}``.
+    ``accepted`` tells how: ``{"subprotocol", "headers", "headers_list"}``. The app may be at most ``ahead`` messages ahead of what was read:
+    then its ``send`` waits, as on a real connection.
     """
 
-    def __init__(self, server: FakeServer, accepted: Accepted, *, deadline_s: float) -> None:
+    ahead = 1000
+
+    def __init__(self, server: FakeServer, accepted: Accepted, *, deadline_s: float, raise_errors: bool) -> None:
         self.accepted = accepted
         self._server = server
         self._deadline_s = deadline_s
+        self._raise_errors = raise_errors
+        self._left = False
         self._read = 1  # of server.sent: the accept is the first
+        server.release(self._read + self.ahead)
 
     @property
     def transcript(self) -> Transcript:
@@ -49,13 +55,18 @@ class Socket:
         return tuple(self._server.transcript)
 
     async def send(self, data: str | bytes) -> None:
-        """Send one message: ``str`` as text, ``bytes`` as binary. It does not wait for the app to take it."""
+        """Send one message: ``str`` as text, ``bytes`` as binary. It does not wait for the app to take it.
+
+        Where the app has closed and the test has not read that yet the message is lost, as it would be; later it is ``Unexpected``.
+        """
         key = {str: "text", bytes: "bytes"}.get(type(data))
         if key is None:
             raise TypeError(f"send: expected str or bytes, got {type(data).__name__}; for JSON there is send_json")
-        if self._server.closed:
+        server = self._server
+        if self._left or (server.closed and self._read == len(server.sent)):
             raise self._failure(f"{data!r} cannot be sent: the conversation is over")
-        self._server.push({"type": "websocket.receive", key: data})
+        if not server.closed:
+            server.push({"type": "websocket.receive", key: data})
 
     async def send_json(self, value: Any) -> None:
         """Send ``value`` as one text message of compact JSON."""
@@ -65,7 +76,7 @@ class Socket:
         """The next message of the app. A close instead, or none within the deadline, is ``Unexpected``."""
         event = await self._next("a message")
         if event["type"] != "websocket.send":
-            raise self._failure(f"expected a message, got close {_closed(event)}")
+            raise self._failure(f"expected a message, got {_tell(event)}")
         text: str | None = event.get("text")
         return event["bytes"] if text is None else text
 
@@ -101,11 +112,12 @@ class Socket:
 
     async def leave(self, code: int = 1001, reason: str = "") -> None:
         """Go, now: the app sees ``websocket.disconnect`` behind the messages already sent. 1001 is a closed tab, 1006 a lost connection."""
+        self._left = True
         self._server.leave(code, reason)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close in good order, and wait until the app has ended."""
-        self._server.leave(code, reason)
+        await self.leave(code, reason)
         await self._server.until(lambda: self._server.is_over, "the app to end after the client's close", deadline_s=self._deadline_s)
 
     # ---- inside
@@ -115,8 +127,9 @@ class Socket:
         await server.until(lambda: len(server.sent) > self._read or server.is_over, what, deadline_s=self._deadline_s)
         if len(server.sent) > self._read:
             self._read += 1
+            server.release(self._read + self.ahead)
             return server.sent[self._read - 1]
-        if or_end and server.error is None and server.state == "open" and not server.gone:
+        if or_end and server.state == "open" and not self._left and (server.error is None or not self._raise_errors):
             return {"type": "websocket.close", "code": 1006}
         raise self._failure(f"expected {what}, but the app has ended")
 
@@ -135,7 +148,7 @@ async def conversation(app: ASGIApp, scope: Scope, *, deadline_s: float, raise_e
         await server.until(lambda: server.state not in ("connecting", "denying") or task.done(), "an accept or a denial", deadline_s=deadline_s)
         if not server.sent or server.sent[0]["type"] != "websocket.accept":
             raise await _denied(server, deadline_s, raise_errors)
-        yield Socket(server, _accepted(server), deadline_s=deadline_s)
+        yield Socket(server, _accepted(server), deadline_s=deadline_s, raise_errors=raise_errors)
         server.leave(1001)
         await server.end(deadline_s=deadline_s, raise_errors=raise_errors)
     except Exception as error:

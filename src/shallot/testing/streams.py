@@ -52,6 +52,7 @@ class Stream:
 @asynccontextmanager
 async def exchange(server: FakeServer, app: ASGIApp, *, deadline_s: float, raise_errors: bool) -> AsyncGenerator[Stream, None]:
     """Run ``app`` until its response begins, and give it; at the block's end disconnect, and wait until the app has ended."""
+    server.release(1 + Stream.ahead)
     server.start(app)
     try:
         await server.until(lambda: bool(server.sent) or server.is_over, "the response to begin", deadline_s=deadline_s)
