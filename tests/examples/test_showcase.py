@@ -177,3 +177,30 @@ async def test_the_echo_ends_at_exit(showcase):
             await ws.send(message)
             assert await ws.expect() == message
         assert await ws.expect_close() == {"code": 1001, "reason": "bye"}
+
+
+# ---- how it is served
+
+
+@pytest.fixture
+def serving(showcase):
+    return importlib.import_module("examples.showcase.__main__")
+
+
+def test_a_taken_port_is_passed_over(serving, monkeypatch):
+    with serving.socket.socket() as taken:
+        taken.bind((serving.HOST, 0))
+        taken.listen()
+        monkeypatch.setattr(serving, "PORTS", [taken.getsockname()[1], 0])  # 0: any free one
+        with serving.listen() as listener:
+            assert listener.getsockname()[1] not in (0, taken.getsockname()[1])
+
+
+def test_no_free_port_is_told(serving, monkeypatch):
+    with serving.socket.socket() as taken:
+        taken.bind((serving.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(serving, "PORTS", [port])
+        with pytest.raises(SystemExit, match=f"no free port on 127.0.0.1 from {port} to {port}"):
+            serving.listen()
