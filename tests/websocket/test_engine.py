@@ -244,6 +244,26 @@ async def test_a_send_that_fails_is_the_clients_leaving_even_if_receive_never_sa
     assert hall.journal == ["finally", "on_disconnect", "on_close"]
 
 
+@pytest.mark.parametrize("leaves", [False, True], ids=["stays", "left"])
+async def test_a_handler_that_only_yields_leaves_the_loop_its_turns(leaves):
+    async def handler(scope, receiver):
+        asyncio.get_running_loop().call_soon(scope["journal"].append, "the loop's turn")
+        for _ in range(1000):
+            yield ws_send("x")
+        scope["journal"].append("the last yield")
+
+    hall = Hall(handler, *([gone()] if leaves else []), hooks={})
+
+    async def app(scope, receive, send):
+        async def swallow(event):
+            """As hypercorn's and granian's do: a send that never waits."""
+
+        await hall(scope, receive, swallow)
+
+    await hall.server.run(app)
+    assert hall.journal[0] == "the loop's turn"
+
+
 @virtual_time
 async def test_a_send_that_fails_otherwise_is_logged_too(caplog):
     async def app(scope, receive, send):

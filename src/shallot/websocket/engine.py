@@ -32,6 +32,9 @@ SENDING, SENDING_SEEN = 1, 2
 UNREACHABLE_S = 0.5
 """How long the server may take to tell of the leaving that a failed send has shown."""
 
+TURN_EVERY = 64
+"""After so many effects the loop gets a turn: a handler that only yields, to a ``send`` that never waits, would keep it from everybody else."""
+
 
 class Talk:
     """The life of one conversation. Its ``run`` is awaited in the server's task, which is the only one that touches the generator."""
@@ -134,8 +137,11 @@ class Talk:
         send, cancelling, asend = self._send, self._task.cancelling, generator.asend
         resume: Any = asend
         value: Any = None
-        refusals = 0
+        steps = refusals = 0
         while True:
+            steps += 1
+            if not steps % TURN_EVERY:
+                await asyncio.sleep(0)
             try:
                 effect = await resume(value)
             except StopAsyncIteration:
