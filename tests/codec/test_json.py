@@ -203,7 +203,7 @@ TEXTS: list[Any] = [
     pytest.param([{"a": 0.00001}], '[{"a":1e-05}]', id="0.00001"),
     pytest.param(-0.0, "-0.0", id="minus zero"),
     pytest.param(2**64, "18446744073709551616", id="integer of 65 bits"),
-    pytest.param({1: 1, 2.5: 2, 1e16: 3, None: 4, True: 5}, '{"1":5,"2.5":2,"1e+16":3,"null":4}', id="keys that are no text"),
+    pytest.param({1: 1, 2.5: 2, 1e16: 3, None: 4}, '{"1":1,"2.5":2,"1e+16":3,"null":4}', id="keys that are no text"),
     pytest.param({True: 1}, '{"true":1}', id="bool as a key"),
     pytest.param([Number.ONE, Word.HI, {Word.HI: 1}], '[1,"hi",{"hi":1}]', id="enums that are numbers and text"),
     pytest.param(Share.HALF, "1.0", id="enum that is a float"),
@@ -271,7 +271,8 @@ def test_format_ascii_refuses_what_could_not_be_read_again() -> None:
 
 text = st.text(st.sampled_from('ab:"\\é\n[{\U0001f600\ud800\x00 '), max_size=5) | st.text(max_size=5)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | text | st.integers(-(10**40), 10**40) | st.floats(1e-7, 1e-3) | st.floats(1e15, 1e17)
-oddities = st.binary(max_size=2) | st.dates() | st.decimals() | st.uuids() | st.sets(st.integers(), max_size=2) | st.sampled_from([*Number, *Word, *Plain, moved, Data()])
+oddities = st.binary(max_size=2) | st.dates() | st.decimals() | st.uuids() | st.sets(st.integers(), max_size=2)
+oddities |= st.sampled_from([*Number, *Word, *Plain, *Share, moved, Data()])
 
 
 def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -282,8 +283,8 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 values = st.recursive(scalars, containers, max_leaves=12)
 strange = st.recursive(scalars | oddities, containers, max_leaves=6)
 
-TOKENS = ["{", "}", "[", "]", ":", ",", '"', "\\", "\\u", "d8", "00", "3a", "\\u003A", "null", "NaN", "Infinity", "-", "0", "1", "1e5", "1E400", ".5", "e", " ", "\n"]
-TOKENS += ["\x0b", "\x00", "é", '"a":', '"a":1,', '"b"', '""', "\ufeff", "9" * 20, "1.5", "true"]
+TOKENS = ["{", "}", "[", "]", ":", ",", '"', "\\", "\\u", "d8", "00", "3a", "\\u003A", "null", "NaN", "Infinity"]
+TOKENS += ["-", "0", "1", "1e5", "1E400", ".5", "e", " ", "\n", "\x0b", "\x00", "é", '"a":', '"a":1,', '"b"', '""', "\ufeff", "9" * 20, "1.5", "true"]
 near_json = st.lists(st.sampled_from(TOKENS), max_size=10).map("".join)
 
 

@@ -60,7 +60,7 @@ def format_cookie(name: str, attributes: Mapping[str, Any] | None) -> str:
     samesite     -         "strict", "lax" or "none" (which needs ``secure``)
     secure, httponly, partitioned   False  flags (``partitioned`` needs ``secure``)
 
-    Keys without regard to case; ``None``, ``False`` and ``""`` leave an attribute out. ``ValueError`` or ``TypeError`` for what could
+    Keys without regard to case; ``None``, ``False`` and ``""`` leave an attribute out, and so does 0 for a flag. ``ValueError`` or ``TypeError`` for what could
     smuggle in another attribute or header, breaks the rules of the ``__Host-`` and ``__Secure-`` prefixes, or is larger than 4096 bytes.
 
         >>> format_cookie("seen", {"value": "a;b", "path": "/", "httponly": True})
@@ -77,7 +77,7 @@ def format_cookie(name: str, attributes: Mapping[str, Any] | None) -> str:
     value = quote(str(given.pop("value")))
     if len(name) + len(value) > MAX_COOKIE_BYTES:
         raise ValueError(f"cookie {name!r}: name and value are {len(name) + len(value)} bytes, browsers keep {MAX_COOKIE_BYTES}; store less in it")
-    wanted = {key: attribute for key, attribute in given.items() if attribute is not None and attribute is not False and attribute != ""}
+    wanted = {key: attribute for key, attribute in given.items() if attribute or (attribute == 0 and key in _NUMBERS and attribute is not False)}
     unknown = given.keys() - _WRITERS.keys()
     if unknown:
         raise ValueError(f"cookie {name!r}: no attribute is named {min(unknown)!r}; there are value, {', '.join(_WRITERS)}")
@@ -91,6 +91,7 @@ def _deletion(prefix: str) -> dict[str, Any]:
 
 
 _PREFIXES = ("__host-", "__secure-")
+_NUMBERS = ("expires", "max-age", "version")
 
 
 def _check_rules(name: str, prefix: str, wanted: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from calendar import timegm
 from datetime import datetime
+from math import floor
 from time import gmtime, time
 
 __all__ = ["format_date", "parse_date"]
@@ -28,8 +29,8 @@ def format_date(timestamp: float) -> str:
     'Sun, 06 Nov 1994 08:49:37 GMT'
     """
     try:
-        year, month, day, hour, minute, second, weekday, *_ = gmtime(timestamp // 1)
-    except (OverflowError, OSError) as error:
+        year, month, day, hour, minute, second, weekday, *_ = gmtime(floor(timestamp))
+    except (OverflowError, OSError, ValueError) as error:
         raise ValueError(f"format_date: {timestamp!r} is not a time in seconds since 1970 that a date can hold") from error
     if not 0 <= year <= 9999:
         raise ValueError(f"format_date: {timestamp!r} is in the year {year}; an HTTP date has four digits for it")
@@ -39,7 +40,7 @@ def format_date(timestamp: float) -> str:
 def parse_date(text: str, *, now: float | None = None) -> float | None:
     """Seconds since 1970 of any of the three formats a recipient must accept, or ``None`` for everything else. Never raises.
 
-    A year of two digits is the one that is less than 50 years after ``now`` (seconds since 1970; ``None``: the clock).
+    A year of two digits is at most the 50th after that of ``now`` (seconds since 1970; ``None``: the clock).
 
         >>> parse_date("Sun, 06 Nov 1994 08:49:37 GMT")
         784111777.0
