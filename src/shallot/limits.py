@@ -46,6 +46,9 @@ LIMITS: Mapping[str, Limit] = {
 CONVERSATION_LIMITS = frozenset(name for name, limit in LIMITS.items() if limit.local)
 """The names of those that ``@websocket`` and a route may set."""
 
+_WHOLE = {"bytes", "lines", "messages"}
+"""Units of which there is no half."""
+
 
 def default_limits() -> dict[str, Any]:
     """A fresh dict of all limits at their defaults."""
@@ -69,14 +72,16 @@ def check_limits(limits: Mapping[str, object], *, where: str, local: bool = Fals
             if LIMITS[name].default is not None:
                 raise ValueError(f"{where}: limit {name!r} cannot be off; expected a number of {LIMITS[name].unit}")
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{where}: limit {name!r} must be a number of {LIMITS[name].unit}, not {value!r}")
+        whole = LIMITS[name].unit in _WHOLE
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise TypeError(f"{where}: limit {name!r} must be a {'whole ' if whole else ''}number of {LIMITS[name].unit}, not {value!r}")
         if not 0 < value < float("inf"):
             raise ValueError(f"{where}: limit {name!r} must be above zero and finite ({LIMITS[name].unit}), not {value!r}")
 
 
-def _unknown(name: str, local: bool) -> str:
+def _unknown(name: object, local: bool) -> str:
     if name in LIMITS:
         return f"limit {name!r} holds for the whole app; set it with build_server(limits={{{name!r}: ...}})"
-    near = get_close_matches(name, LIMITS, 1)
-    return f"no limit is named {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; the names are {', '.join(sorted(LIMITS))}")
+    names = CONVERSATION_LIMITS if local else LIMITS
+    near = get_close_matches(str(name), names, 1)
+    return f"no limit is named {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; the names are {', '.join(sorted(names))}")

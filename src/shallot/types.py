@@ -4,11 +4,10 @@ Nothing here runs. No ``from __future__ import annotations``: it would hide NotR
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, NotRequired, ParamSpec, Protocol, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
-    from os import PathLike
-
     from typing_extensions import ReadOnly, TypeVar
 else:
     from typing import TypeVar as _TypeVar
@@ -390,7 +389,7 @@ class Response(TypedDict):
     headers: NotRequired[Mapping[str, str | list[str]]]
     body: NotRequired[bytes]
     stream: NotRequired[AsyncIterable[bytes]]
-    file: NotRequired["str | PathLike[str]"]
+    file: NotRequired[str | PathLike[str]]
     cookies: NotRequired[Mapping[str, Mapping[str, Any] | None]]
     effects: NotRequired[Sequence[AnyEffect]]
     websocket: NotRequired[Conversation]

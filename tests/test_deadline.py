@@ -1,0 +1,136 @@
+"""shallot.deadline: within() behaves as the work alone does, until the deadline passes. Time is the loop's, moved by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from shallot.deadline import DeadlinePassed, within
+
+
+async def returns(value):
+    return value
+
+
+async def raises(error):
+    raise error
+
+
+async def waits(event, seen=None):
+    try:
+        return await event.wait()
+    except BaseException as error:
+        if seen is not None:
+            seen.append(error)
+        raise
+
+
+def counting_timers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    timers: list[Any] = []
+    loop = asyncio.get_running_loop()
+    call_at = loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda *args, **keywords: timers.append(args) or call_at(*args, **keywords))
+    return timers
+
+
+async def test_work_that_does_not_wait_costs_no_timer(monkeypatch):
+    timers = counting_timers(monkeypatch)
+    assert await within(5, returns("x")) == "x"
+    with pytest.raises(KeyError):
+        await within(5, raises(KeyError("k")))
+    assert timers == []
+
+
+async def test_work_that_waits_gets_one(monkeypatch):
+    timers = counting_timers(monkeypatch)
+    event = asyncio.Event()
+    asyncio.get_running_loop().call_soon(event.set)
+    assert await within(5, waits(event)) is True
+    assert len(timers) == 1
+
+
+async def test_off(monkeypatch):
+    timers = counting_timers(monkeypatch)
+    event = asyncio.Event()
+    asyncio.get_running_loop().call_soon(event.set)
+    assert await within(None, waits(event)) is True
+    assert timers == []
+
+
+async def test_several_waits():
+    async def thrice():
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return "done"
+
+    assert await within(5, thrice()) == "done"
+
+
+async def test_the_deadline_passes():
+    seen: list[BaseException] = []
+    with pytest.raises(DeadlinePassed, match="took longer than 0 s"):
+        await within(0, waits(asyncio.Event(), seen))
+    assert [type(error) for error in seen] == [asyncio.CancelledError]
+
+
+async def test_a_timeout_of_the_work_is_its_own():
+    async def slow():
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError) as error:
+        await within(5, slow())
+    assert not isinstance(error.value, DeadlinePassed)
+
+
+async def test_work_that_answers_its_cancellation_has_its_result():
+    async def stubborn():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            return "cleaned up"
+
+    assert await within(0, stubborn()) == "cleaned up"
+
+
+async def test_errors_after_a_wait():
+    async def fails():
+        await asyncio.sleep(0)
+        raise KeyError("late")
+
+    with pytest.raises(KeyError, match="late"):
+        await within(5, fails())
+
+
+async def test_an_error_of_what_is_awaited_reaches_the_work():
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def recovers():
+        try:
+            await future
+        except KeyError:
+            return "recovered"
+
+    asyncio.get_running_loop().call_soon(future.set_exception, KeyError("x"))
+    assert await within(5, recovers()) == "recovered"
+
+
+async def test_cancellation_from_outside_is_passed_on():
+    seen: list[BaseException] = []
+    task = asyncio.create_task(within(5, waits(asyncio.Event(), seen)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [type(error) for error in seen] == [asyncio.CancelledError]
+
+
+async def test_closing_closes_the_work():
+    seen: list[BaseException] = []
+    whole = within(None, waits(asyncio.Event(), seen))
+    whole.send(None)
+    whole.close()
+    assert [type(error) for error in seen] == [GeneratorExit]

@@ -1,0 +1,81 @@
+"""shallot.errors: whose fault, which answer, which close code."""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+
+import pytest
+
+from shallot import errors
+
+
+@pytest.mark.parametrize(
+    ("name", "parent", "status", "close_code"),
+    [
+        ("ShallotError", Exception, 500, 1011),
+        ("PeerError", errors.ShallotError, 400, 1008),
+        ("BadRequest", errors.PeerError, 400, 1008),
+        ("RequestTimeout", errors.PeerError, 408, 1008),
+        ("BodyTooLarge", errors.PeerError, 413, 1009),
+        ("UriTooLong", errors.PeerError, 414, 1008),
+        ("UnsupportedMedia", errors.PeerError, 415, 1003),
+        ("HeadersTooLarge", errors.PeerError, 431, 1008),
+        ("ClientDisconnect", errors.PeerError, 400, 1008),
+        ("EffectRefused", errors.ShallotError, 500, 1011),
+        ("Forbidden", errors.ShallotError, 403, 1008),
+        ("Unavailable", errors.ShallotError, 503, 1013),
+    ],
+)
+def test_tree(name, parent, status, close_code):
+    kind = getattr(errors, name)
+    assert kind.__base__ is parent
+    assert (kind.status, kind.close_code) == (status, close_code)
+    assert str(kind("why")) == "why"
+
+
+def test_a_refused_effect_is_a_runtime_error():
+    assert issubclass(errors.EffectRefused, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason", "text"),
+    [
+        (errors.WSDisconnect(), 1005, "", "the client left: 1005"),
+        (errors.WSDisconnect(1001, "bye"), 1001, "bye", "the client left: 1001 bye"),
+        (errors.CloseWith(1008), 1008, "", "close with 1008"),
+        (errors.CloseWith(4000, "no"), 4000, "no", "close with 4000 no"),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, Exception) else "",
+)
+def test_codes_and_reasons(error, code, reason, text):
+    assert (error.code, error.reason, str(error)) == (code, reason, text)
+    assert isinstance(error, errors.ShallotError)
+
+
+ONE, TWO, CANCELLED = KeyError("one"), KeyError("two"), CancelledError()
+
+
+@pytest.mark.parametrize(
+    ("error", "real"),
+    [
+        pytest.param(ONE, ONE, id="no-group"),
+        pytest.param(ExceptionGroup("", [ONE]), ONE, id="group"),
+        pytest.param(ExceptionGroup("", [ExceptionGroup("", [ONE])]), ONE, id="group-of-groups"),
+        pytest.param(BaseExceptionGroup("", [CANCELLED, ONE]), ONE, id="cancellations-apart"),
+        pytest.param(CANCELLED, CANCELLED, id="cancellation"),
+    ],
+)
+def test_real_error(error, real):
+    assert errors.real_error(error) is real
+
+
+@pytest.mark.parametrize("group", [ExceptionGroup("", [ONE, TWO]), BaseExceptionGroup("", [CANCELLED])], ids=["several", "only-cancellations"])
+def test_real_error_of_a_group_without_one(group):
+    assert errors.real_error(group) is group
+
+
+def test_each_error_says_in_the_tree_where_it_stands():
+    kinds = [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.ShallotError)]
+    for name in kinds:
+        assert f" {name} " in errors.__doc__ or name == "ShallotError"
+        assert getattr(errors, name).__doc__
