@@ -9,7 +9,7 @@ import pytest
 
 import shallot.testing
 from shallot.codec.json import format_json
-from shallot.testing import Denied, Unexpected, WrongEvent, client
+from shallot.testing import Denied, Unexpected, WrongEvent, client, virtual_time
 
 START = {"type": "http.response.start", "status": 200}
 
@@ -253,6 +253,7 @@ async def lingering(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.mark.parametrize(("app", "what"), [(never, "the response to GET /x"), (lingering, "the app to end after its response to GET /x")])
+@virtual_time
 async def test_each_wait_has_a_deadline(app: Any, what: str) -> None:
     async with client(app, lifespan=False, deadline_s=0.01) as c:
         with pytest.raises(Unexpected, match=rf"^waited 0\.01 s for {what}\n"):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shallot.testing import AfterLeave, ClientGone, FakeServer, Unexpected, WrongEvent, http_scope, websocket_scope
+from shallot.testing import AfterLeave, ClientGone, FakeServer, Unexpected, WrongEvent, http_scope, virtual_time, websocket_scope
 
 CONNECT = {"type": "websocket.connect"}
 ACCEPT = {"type": "websocket.accept"}
@@ -352,6 +352,7 @@ async def test_what_the_app_raised_is_raised_at_the_end() -> None:
     await server.end(raise_errors=False)
 
 
+@virtual_time
 async def test_an_app_that_does_not_end_is_cancelled_and_told_about() -> None:
     server = FakeServer(http_scope("GET", "/slow"))
     with pytest.raises(Unexpected) as caught:
@@ -362,6 +363,7 @@ async def test_an_app_that_does_not_end_is_cancelled_and_told_about() -> None:
     assert (server.is_over, server.error) == (True, None)
 
 
+@virtual_time
 async def test_an_app_that_survives_its_cancellation_is_told_about() -> None:
     server = FakeServer(http_scope())
     server.start(stubborn)
@@ -407,6 +409,7 @@ async def test_the_end_of_the_app_is_a_change() -> None:
     await server.until(task.done, "the app to end")
 
 
+@virtual_time
 async def test_a_wait_tells_what_it_saw() -> None:
     server = FakeServer(websocket_scope("/chat"), [CONNECT])
     server.start(echo)

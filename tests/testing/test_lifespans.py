@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shallot.testing import Unexpected, WrongEvent
+from shallot.testing import Unexpected, WrongEvent, virtual_time
 from shallot.testing.lifespans import lifespan
 
 COMPLETE = {"type": "lifespan.startup.complete"}
@@ -94,6 +94,7 @@ async def test_an_app_may_end_without_waiting_for_its_stop() -> None:
 
 
 @pytest.mark.parametrize(("answers", "what"), [([], "the app's startup"), ([COMPLETE], "the app's shutdown")], ids=["start", "stop"])
+@virtual_time
 async def test_each_has_a_deadline(answers: list[dict[str, Any]], what: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         for answer in answers:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shallot.testing import Denied, Socket, Unexpected, WrongEvent, websocket_scope
+from shallot.testing import Denied, Socket, Unexpected, WrongEvent, virtual_time, websocket_scope
 from shallot.testing.sockets import conversation
 
 CONNECT = {"type": "websocket.connect"}
@@ -103,6 +103,7 @@ async def test_without_raising_it_is_a_500(error: Exception | None) -> None:
     assert caught.value.response["status"] == 500
 
 
+@virtual_time
 async def test_the_answer_has_a_deadline() -> None:
     with pytest.raises(Unexpected, match=r"^waited 0\.01 s for an accept or a denial\n"):
         async with opened(sending(wait=True), deadline_s=0.01):
@@ -137,6 +138,7 @@ async def test_only_text_and_bytes_can_be_sent() -> None:
             await ws.send({"a": 1})  # type: ignore[arg-type]
 
 
+@virtual_time
 async def test_nothing_comes_in_time() -> None:
     async with opened(echo, deadline_s=0.01) as ws:
         with pytest.raises(Unexpected) as caught:
@@ -185,6 +187,7 @@ async def test_nothing_is_what_comes_at_once() -> None:
         await ws.expect_nothing()
 
 
+@virtual_time
 async def test_nothing_within_a_time() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -323,6 +326,7 @@ async def deaf(scope: Any, receive: Any, send: Any) -> None:
     await asyncio.get_running_loop().create_future()
 
 
+@virtual_time
 async def test_an_app_that_does_not_end() -> None:
     with pytest.raises(Unexpected, match=r"^waited 0\.01 s for the app to end\nwebsocket /ws: the app waits in .* > deaf \(test_sockets"):
         async with opened(deaf, deadline_s=0.01):

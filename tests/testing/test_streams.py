@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shallot.testing import FakeServer, Stream, Unexpected, http_scope
+from shallot.testing import FakeServer, Stream, Unexpected, http_scope, virtual_time
 from shallot.testing.streams import exchange
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"x", b"1"), (b"x", b"2")]}
@@ -129,6 +129,7 @@ async def stalling(scope: Any, receive: Any, send: Any) -> None:
     await asyncio.get_running_loop().create_future()
 
 
+@virtual_time
 async def test_each_wait_has_a_deadline() -> None:
     with pytest.raises(Unexpected, match=r"^waited 0\.01 s for the response to begin\n"):
         async with opened(silent, deadline_s=0.01):
