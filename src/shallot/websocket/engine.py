@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Coroutine, Iterator
-from typing import Any
+from typing import Any, cast
 
 from ..deadline import within
 from ..errors import CloseWith, EffectRefused, WSDisconnect, real_error
@@ -62,9 +62,7 @@ class Talk:
     )
 
     def __init__(self, conversation: Conversation, scope: Any, receive: Receive, send: Send, limits: AllLimits, table: EffectTable) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a conversation runs in one of asyncio's tasks")
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._conversation = conversation
         self._scope = scope
         self._send = send

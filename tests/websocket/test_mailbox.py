@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shallot.errors import EffectRefused
+from shallot.websocket.mailbox import ClientQueue, SharedMailbox
+
+
+class Given:
+    """A source that says what it is told to."""
+
+    done = False
+
+    def __init__(self):
+        self.messages = deque()
+        self.closed = 0
+
+    def open(self, wake, bound):
+        self.wake, self.bound = wake, bound
+
+    def say(self, *messages):
+        self.messages.extend(messages)
+        self.wake()
+
+    def take(self):
+        return self.messages.popleft() if self.messages else None
+
+    async def close(self):
+        self.closed += 1
+
+
+def a_mailbox(opened=None):
+    return SharedMailbox(ClientQueue(3, 10), on_open=(lambda: opened.append(1)) if opened is not None else lambda: None)
+
+
+def drain(mailbox):
+    messages = []
+    while (message := mailbox.take()) is not None:
+        messages.append(message)
+    return messages
+
+
+def test_the_clients_queue_is_full_by_count_or_by_bytes():
+    queue = ClientQueue(3, 10)
+    for expected in (False, False, True):
+        queue.put("a", 1)
+        assert queue.full is expected
+    assert queue.take() == "a" and not queue.full
+    queue.put("b", 9)
+    assert queue.full
+    assert queue.discard() == 3 and not queue.full
+    assert queue.take() is None
+
+
+def test_nobody_is_served_twice_while_another_waits():
+    opened = []
+    mailbox, a, b = a_mailbox(opened), Given(), Given()
+    mailbox.open("a", a, 7)
+    mailbox.open("b", b, 7)
+    assert opened == [1, 1] and a.bound == 7 and mailbox.shared and mailbox.is_open("a")
+    a.say("a1", "a2", "a3")
+    b.say("b1")
+    mailbox.put("c1", 2)
+    mailbox.put("c2", 2)
+    assert drain(mailbox) == ["a1", "b1", "c1", "a2", "c2", "a3"]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), max_size=30))
+def test_each_source_in_its_order_and_all_of_it(turns):
+    mailbox, sources, said = a_mailbox(), {}, {}
+    for name in "abc":
+        sources[name] = Given()
+        mailbox.open(name, sources[name], 1)
+    served = []
+    for name, takes in turns:
+        message = (name, len(said.setdefault(name, [])))
+        said[name].append(message)
+        sources[name].say(message)
+        served += [message for _ in range(takes) if (message := mailbox.take()) is not None]
+    served += drain(mailbox)
+    assert {name: [message for message in served if message[0] == name] for name in said} == said
+
+
+async def test_waiting_ends_when_something_comes():
+    mailbox, source = a_mailbox(), Given()
+    mailbox.open("s", source, 1)
+    waiting = asyncio.ensure_future(mailbox.wait())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    source.say("x")
+    source.wake()  # a second time changes nothing
+    await waiting
+    assert drain(mailbox) == ["x"]
+
+
+async def test_closing_a_source_drops_what_it_has_not_delivered():
+    mailbox, source, other = a_mailbox(), Given(), Given()
+    mailbox.open("s", source, 1)
+    mailbox.open("o", other, 1)
+    source.say("x")
+    await mailbox.close("s")
+    await mailbox.close("s")
+    source.wake()
+    other.say("y")
+    assert drain(mailbox) == ["y"] and source.closed == 1
+    await mailbox.close("o")
+    assert not mailbox.shared
+
+
+async def test_a_closed_source_may_have_nothing_waiting():
+    mailbox, source = a_mailbox(), Given()
+    mailbox.open("s", source, 1)
+    await mailbox.close("s")
+    assert source.closed == 1
+
+
+def test_a_key_is_open_once():
+    mailbox = a_mailbox()
+    mailbox.open("s", Given(), 1)
+    with pytest.raises(ValueError, match="a source under 's' already"):
+        mailbox.open("s", Given(), 1)
+
+
+def test_a_source_that_is_done_is_forgotten():
+    mailbox, source = a_mailbox(), Given()
+    mailbox.open("s", source, 1)
+    source.done = True
+    source.say("last", "never")
+    assert drain(mailbox) == ["last"]
+    assert not mailbox.is_open("s")
+
+
+def test_when_the_client_has_left_only_its_own_messages_are_left():
+    mailbox, source = a_mailbox(), Given()
+    mailbox.open("s", source, 1)
+    source.say("s1")
+    mailbox.put("c1", 1)
+    mailbox.put("c2", 1)
+    mailbox.hush()
+    source.say("s2")
+    assert drain(mailbox) == ["c1", "c2"]
+    with pytest.raises(EffectRefused, match="nothing can join"):
+        mailbox.open("t", Given(), 1)
+
+
+async def test_shutting_closes_every_source():
+    mailbox, sources = a_mailbox(), [Given(), Given()]
+    for number, source in enumerate(sources):
+        mailbox.open(number, source, 1)
+    for closing in mailbox.shut():
+        await closing
+    assert [source.closed for source in sources] == [1, 1]
+    mailbox.stir()

@@ -1,0 +1,285 @@
+"""The receiver alone: what it reads, when, and in whose task. How the engine uses it is shown in test_engine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from shallot.errors import CloseWith, WSDisconnect
+from shallot.limits import default_limits
+from shallot.testing import virtual_time
+from shallot.websocket.receiver import Receiver
+
+
+class Line:
+    """The server's end: events to receive, and what the receiver told the engine."""
+
+    def __init__(self, *events: Any, reads: bool = True, **limits: Any) -> None:
+        self.events: asyncio.Queue[Any] = asyncio.Queue()
+        self.calls = self.pending = self.most = 0
+        self.told: list[str] = []
+        self.push(*events)
+        task = asyncio.current_task()
+        assert task is not None
+        self.receiver = Receiver(self.receive, {**default_limits(), **limits}, task, 0.0, self.told.append, reads=reads)
+
+    def push(self, *events: Any) -> None:
+        for event in events:
+            self.events.put_nowait({"type": "websocket.receive", "text": event} if isinstance(event, str) else event)
+
+    async def receive(self) -> Any:
+        self.calls += 1
+        self.pending += 1
+        self.most = max(self.most, self.pending)
+        try:
+            event = await self.events.get()
+        finally:
+            self.pending -= 1
+        if isinstance(event, Exception):
+            raise event
+        return event
+
+    async def stop(self) -> None:
+        if self.receiver.end(WSDisconnect(1000)):
+            await self.receiver.stopped()
+
+
+LEAVES = {"type": "websocket.disconnect", "code": 1001, "reason": "tab"}
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_messages_are_read_one_at_a_time_by_whoever_iterates():
+    line = Line("a", {"type": "websocket.receive", "bytes": b"b", "text": None}, "é" * 10)
+    assert line.calls == 0
+    assert aiter(line.receiver) is line.receiver
+    assert [await anext(line.receiver) for _ in range(3)] == ["a", b"b", "é" * 10]
+    assert (line.calls, line.told, line.receiver.never_read) == (3, [], False)
+
+
+async def test_events_that_are_none_of_ours_are_passed_over():
+    line = Line({"type": "websocket.novelty"}, "a")
+    assert await anext(line.receiver) == "a"
+    line.receiver.read_ahead()
+    line.push({"type": "websocket.novelty"}, "b")
+    assert await anext(line.receiver) == "b"
+    await line.stop()
+
+
+@pytest.mark.parametrize(
+    ("event", "left"),
+    [
+        (LEAVES, (1001, "tab")),
+        ({"type": "websocket.disconnect"}, (1005, "")),
+        ({"type": "websocket.disconnect", "code": None, "reason": None}, (1005, "")),
+    ],
+    ids=["told", "silent", "nones"],
+)
+async def test_leaving_is_raised_again_and_again(event, left):
+    line = Line(event)
+    for _ in range(2):
+        with pytest.raises(WSDisconnect) as leaving:
+            await anext(line.receiver)
+        assert (leaving.value.code, leaving.value.reason) == left
+    assert line.receiver.left == left
+    assert line.told == ["left", "back"]
+    assert line.receiver.leave(1, "again") == left, "the first telling counts"
+
+
+async def test_a_read_that_is_cancelled_takes_nothing_along():
+    line = Line()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await anext(line.receiver)
+    line.push("a")
+    assert await anext(line.receiver) == "a"
+
+
+async def test_two_tasks_must_not_read_at_once():
+    line = Line()
+    first = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    with pytest.raises(RuntimeError, match="another task is reading this receiver already"):
+        await anext(line.receiver)
+    line.push("a")
+    assert await first == "a"
+    await line.stop()
+
+
+async def test_two_tasks_must_not_read_directly_at_once():
+    line = Line("a")
+    assert await anext(line.receiver) == "a"
+    second = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    with pytest.raises(RuntimeError, match="another task"):
+        await anext(line.receiver)
+    with pytest.raises(RuntimeError, match="nothing can join its mailbox meanwhile"):
+        line.receiver.mailbox.on_open()
+    line.receiver.read_ahead()
+    assert line.most == 1
+    line.push("b")
+    assert await second == "b"
+
+
+async def test_an_event_with_neither_text_nor_bytes_is_the_end():
+    line = Line({"type": "websocket.receive"}, "a")
+    for _ in range(2):
+        with pytest.raises(CloseWith) as order:
+            await anext(line.receiver)
+        assert order.value.code == 1011
+    assert line.receiver.look(1.0) == "trouble"
+
+
+async def test_reading_ahead_ends_when_the_handler_reads_again_without_help():
+    line = Line("a")
+    assert await anext(line.receiver) == "a"
+    line.receiver.look(1.0)
+    line.receiver.look(1.25)  # busy for two looks: somebody reads for it
+    await turns()
+    assert line.pending == 1
+    line.push("b", "c")
+    await turns()
+    assert [await anext(line.receiver), await anext(line.receiver)] == ["b", "c"]
+    waiting = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    line.push("d")
+    assert await waiting == "d"
+    await turns()
+    assert line.pending == 0, "nobody reads ahead any more"
+    line.push("e")
+    assert await anext(line.receiver) == "e"
+    assert line.most == 1
+
+
+async def test_a_look_between_two_reads_changes_nothing():
+    line = Line("a", "b")
+    assert await anext(line.receiver) == "a"
+    line.receiver.look(1.0)
+    assert await anext(line.receiver) == "b"
+    line.receiver.look(1.25)
+    await turns()
+    assert line.pending == 0
+
+
+async def test_a_handler_that_reads_in_a_task_of_its_own_is_read_for_lastingly():
+    line = Line()
+    reading = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    line.push("a")
+    assert await reading == "a"
+    await turns()
+    assert line.pending == 1
+    reading = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    await line.stop()
+    with pytest.raises(WSDisconnect):
+        await reading
+    assert line.pending == 0
+
+
+async def test_a_receive_that_fails_is_the_clients_leaving(caplog):
+    line = Line(RuntimeError("broken"))
+    line.receiver.read_ahead()
+    await turns()
+    assert line.receiver.left == (1006, "")
+    assert line.told == ["left"]
+    assert "the server's receive failed" in caplog.text
+    line.receiver.read_ahead()
+    assert line.pending == 0
+
+
+async def test_a_message_that_is_too_large_is_the_end_whoever_reads():
+    for ahead in (False, True):
+        line = Line("ok", "x" * 11, max_message_bytes=10)
+        if ahead:
+            line.receiver.mailbox.on_open()
+        assert await anext(line.receiver) == "ok"
+        with pytest.raises(CloseWith, match="a message may have 10 bytes"):
+            await anext(line.receiver)
+        assert line.told == (["trouble"] if ahead else [])
+        assert line.receiver.look(1.0) == "trouble"
+
+
+async def test_whoever_reads_directly_needs_nobody_ahead():
+    line = Line("a")
+    assert await anext(line.receiver) == "a"
+    reading = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    line.receiver.read_ahead()
+    await turns()
+    assert line.calls == 2
+    line.push("b")
+    assert await reading == "b"
+
+
+async def test_reading_ahead_stops_at_its_bounds_and_goes_on_with_room():
+    line = Line(*"abcdef", max_unread=2)
+    line.receiver.read_ahead()
+    await turns(10)
+    assert line.calls == 2
+    assert await anext(line.receiver) == "a"
+    await turns(10)
+    assert line.calls == 3
+    await line.stop()
+
+
+async def test_full_for_too_long_without_ever_reading_is_send_only(caplog):
+    line = Line(*"abcdef", LEAVES, max_unread=2, unread_s=5)
+    line.receiver.read_ahead()
+    await turns(10)
+    loop = asyncio.get_running_loop()
+    assert line.receiver.look(loop.time()) is None
+    assert line.receiver.look(loop.time() + 6) is None
+    await turns(20)
+    assert (line.receiver.discarded, line.receiver.left, line.told) == (6, (1001, "tab"), ["left"])
+    with pytest.raises(RuntimeError, match="this conversation only sends"):
+        await anext(line.receiver)
+
+
+async def test_full_for_too_long_after_reading_is_stuck():
+    line = Line("a", max_unread=1, stuck_s=5)
+    assert await anext(line.receiver) == "a"
+    line.receiver.read_ahead()
+    line.push("b")
+    await turns(10)
+    now = asyncio.get_running_loop().time()
+    assert (line.receiver.look(now + 1), line.receiver.look(now + 6)) == (None, "stuck")
+    await line.stop()
+
+
+@virtual_time
+async def test_idle_is_silence_not_business():
+    line = Line("a", idle_s=10)
+    loop = asyncio.get_running_loop()
+    assert await anext(line.receiver) == "a"
+    assert line.receiver.look(loop.time()) is None
+    waiting = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    assert line.receiver.look(loop.time() + 5) is None
+    assert line.receiver.look(loop.time() + 16) == "idle"
+    line.push("b")
+    assert await waiting == "b"
+    assert line.receiver.look(loop.time() + 17) is None
+    await line.stop()
+
+
+async def test_reads_false_is_read_for_at_the_first_look():
+    line = Line("a", "b", reads=False)
+    line.receiver.look(1.0)
+    await turns(10)
+    assert line.receiver.discarded == 2
+    await line.stop()
+
+
+async def test_a_conversation_that_needed_no_mailbox_has_nothing_to_close():
+    line = Line()
+    assert list(line.receiver.sources()) == []
+    assert line.receiver.end(WSDisconnect(1000)) is False
+    await line.receiver.stopped()
+    line.receiver.mailbox.hush()
+    assert list(line.receiver.sources()) == []

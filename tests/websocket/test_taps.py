@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import asyncio
+
+from shallot.limits import default_limits
+from shallot.websocket.taps import TappedReceiver, Taps
+
+
+def test_the_outermost_comes_first_and_none_drops():
+    inner = {"message": lambda scope, message: message + "i", "effect": lambda scope, effect: effect + scope}
+    outer = {"message": lambda scope, message: None if message == "x" else message + "o", "end": print}
+    taps = Taps([inner, outer], "s")
+    assert (taps.message("m"), taps.message("x"), taps.effect("e"), taps.ends()) == ("moi", None, "es", [print])
+
+
+async def test_a_tapped_receiver_hands_over_what_the_taps_leave():
+    events = iter([{"type": "websocket.receive", "text": text} for text in ("drop", "keep")])
+
+    async def receive():
+        return next(events)
+
+    taps = Taps([{"message": lambda scope, message: None if message == "drop" else message.upper()}], {})
+    receiver = TappedReceiver(receive, default_limits(), asyncio.current_task(), 0.0, lambda what: None, taps, reads=True)
+    assert await anext(receiver) == "KEEP"
