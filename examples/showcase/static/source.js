@@ -26,7 +26,7 @@ async function show(figure) {
   const code = figure.querySelector("code");
   try {
     const sources = await Promise.all(figure.dataset.source.split(" ").map(fetchSource));
-    code.replaceChildren(...coloured(sources.join("\n\n\n")));
+    code.replaceChildren(...coloured(sources.join("\n\n")));
   } catch (error) {
     code.textContent = `The source could not be read: ${error.message}`;
   }
