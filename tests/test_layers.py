@@ -21,7 +21,7 @@ FLOORS = [
     ["failures"],
     ["sending"],
     ["websocket", "websocket.*", "middlewares.*", "channels", "channels.*"],
-    ["lifecycle", "middlewares.defaults"],
+    ["failures", "sending", "lifecycle", "middlewares.defaults"],
     ["ring"],
     ["testing", "testing.*", "describe", "describe.*", "cli", "cli.*", "__main__"],
     ["middlewares", ""],

@@ -1,0 +1,147 @@
+"""A response goes out by the events that suit its request: whole, by the server from a file, or chunk by chunk. Starts no task and answers no error."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, NamedTuple
+
+from .asgi import RawHeaders, announced_length
+from .deadline import DeadlinePassed, within
+from .errors import ClientDisconnect, PeerError, real_error
+from .files import FileReader
+from .types import Event, Limits, Scope, Send
+
+__all__ = ["close_stream", "deliver", "open_file", "send_answer", "send_whole"]
+
+log = logging.getLogger("shallot")
+
+LEFT = "the client left before the end of the response"
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # not blocking: to open a pipe must not wait for its writer
+
+Work = Callable[[Callable[[], bool]], Coroutine[Any, Any, bytes]]
+Watch = Callable[[Work], Awaitable[bytes]]
+"""Awaits ``work(is_gone)`` and cancels it where the client leaves meanwhile, which is then a ``ClientDisconnect``."""
+
+
+class Door(NamedTuple):
+    """The two kinds of event by which a response goes out."""
+
+    start: str
+    body: str
+
+
+HTTP = Door("http.response.start", "http.response.body")
+DENIAL = Door("websocket.http.response.start", "websocket.http.response.body")
+
+
+async def deliver(sending: Awaitable[None]) -> None:
+    """Await ``sending``. A client that left is no error. Anything else is logged once and raised, so that the server cuts the connection:
+    without its last event a response must not look whole.
+    """
+    try:
+        await sending
+    except (Exception, BaseExceptionGroup) as error:
+        match real_error(error):
+            case ClientDisconnect():
+                log.debug(LEFT)
+                return
+            case DeadlinePassed():
+                log.info("the connection is cut: the client takes nothing of the response for send_s")
+            case PeerError() as fault:
+                log.info("the connection is cut after the response began: %.200a", str(fault))
+            case fault:
+                log.error("the connection is cut: the response failed after it began", exc_info=fault)
+        raise
+
+
+async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes, door: Door = HTTP) -> None:
+    try:
+        await send({"type": door.start, "status": status, "headers": headers})
+        await send({"type": door.body, "body": body})
+    except OSError as error:
+        raise ClientDisconnect(LEFT) from error
+
+
+async def send_answer(response: Mapping[str, Any], headers: RawHeaders, content: Any, scope: Scope, send: Send, limits: Limits, watch: Watch | None = None) -> None:
+    """Send any response to the request or the handshake of ``scope``. ``content`` is what it streams from, the path of its file, or ``None``.
+
+    Each event has ``send_s``. What is streamed from is closed on every path, begun or not.
+    """
+    send_s = limits["send_s"]
+    door = HTTP if scope["type"] == "http" else DENIAL
+    is_head = scope.get("method") == "HEAD"
+    try:
+        if door is DENIAL and "websocket.http.response" not in (scope.get("extensions") or ()):
+            last: Event = {"type": "websocket.close", "code": 1000}  # before the accept: servers answer it with 403
+        else:
+            await within(send_s, _send(send, {"type": door.start, "status": response["status"], "headers": headers}))
+            if content is None or is_head:
+                last = {"type": door.body, "body": b"" if is_head else response.get("body", b"")}
+            elif isinstance(content, Path):
+                last = {"type": "http.response.pathsend", "path": str(content)}
+            else:
+                last = {"type": door.body, "body": await watch(partial(_send_chunks, send, door, content, announced_length(headers), send_s))}
+    finally:
+        await close_stream(content, response.get("stream"), seconds=limits["hook_s"])
+    await within(send_s, _send(send, last))
+
+
+async def _send_chunks(send: Send, door: Door, chunks: AsyncIterator[Any], left: int | None, send_s: float, is_gone: Callable[[], bool]) -> bytes:
+    """Send ``chunks``, never more than the ``left`` bytes that were announced; the body of the last event is returned: then nobody need watch any more.
+
+    ``TypeError`` for a chunk that is not bytes, ``ValueError`` for too few. An iterator that swallows its cancellation is not asked again.
+    """
+    async for chunk in chunks:
+        if is_gone():
+            break
+        if not isinstance(chunk, bytes):
+            raise TypeError(f"a response's stream must yield bytes, got {type(chunk).__name__}")
+        if left is not None:
+            if len(chunk) > left:
+                log.error("a response's stream yields more than its content-length announces; the rest is not sent")
+                return chunk[:left]
+            left -= len(chunk)
+        if chunk:
+            await within(send_s, _send(send, {"type": door.body, "body": chunk, "more_body": True}))
+    if left:
+        raise ValueError(f"a response's stream ended {left} bytes before its content-length")
+    return b""
+
+
+async def _send(send: Send, event: Event) -> None:
+    try:
+        await send(event)
+    except OSError as error:
+        raise ClientDisconnect(LEFT) from error
+
+
+def open_file(path: str | os.PathLike[str]) -> tuple[FileReader, int]:
+    """An open regular file and its size; ``OSError`` says why there is none. To be called in a thread."""
+    descriptor = os.open(path, _READ_ONLY)
+    reader = FileReader(descriptor)
+    status = os.fstat(descriptor)
+    if not S_ISREG(status.st_mode):
+        reader.close()
+        raise OSError(f"a response's file must be a regular file; {os.fspath(path)!r} is none")
+    return reader, status.st_size
+
+
+async def close_stream(*streams: Any, seconds: float) -> None:
+    """Close what a response streams from, begun or not, in the task that iterates it. What goes wrong is logged: it changes no answer."""
+    closed: list[Any] = []
+    for stream in streams:
+        if hasattr(stream, "aclose") and stream not in closed:
+            closed.append(stream)
+            try:
+                await within(seconds, _close(stream))
+            except Exception:
+                log.exception("a response's stream could not be closed")
+
+
+async def _close(stream: Any) -> None:
+    await stream.aclose()
