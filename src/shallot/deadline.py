@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -27,8 +27,9 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
     except StopIteration as finished:
         result: T = finished.value
         return result
+    timer = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as timer:
+        async with timer:
             return await _resume(work, waits_for)
     except TimeoutError as error:
         if timer.expired():
@@ -39,6 +40,7 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
 @coroutine
 def _resume(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
     """What ``await work`` would do, for work whose first step is already taken and now waits for ``waits_for``."""
+    step: Callable[[Any], Any]
     while True:
         try:
             sent = yield waits_for

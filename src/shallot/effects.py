@@ -19,7 +19,7 @@ def ws_send(data: str | bytes) -> SendText | SendBytes:
     """
     if isinstance(data, str):
         return {"text": data, "type": "websocket.send"}
-    if isinstance(data, bytes):
+    if isinstance(data, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  # not every caller is type-checked
         return {"bytes": data, "type": "websocket.send"}
     raise TypeError(f"ws_send: expected str or bytes, got {type(data).__name__}; for JSON there is ws_send_json")
 
@@ -42,9 +42,9 @@ def ws_close(code: int = 1000, reason: str = "") -> SendClose:
     >>> ws_close()
     {'type': 'websocket.close', 'code': 1000}
     """
-    if isinstance(code, bool) or not isinstance(code, int):
+    if isinstance(code, bool) or not isinstance(code, int):  # pyright: ignore[reportUnnecessaryIsInstance]  # not every caller is type-checked
         raise TypeError(f"ws_close: code must be an int, got {code!r}")
-    if not isinstance(reason, str):
+    if not isinstance(reason, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # not every caller is type-checked
         raise TypeError(f"ws_close: reason must be a str, got {reason!r}")
     if reason:
         return {"type": "websocket.close", "code": code, "reason": reason}
