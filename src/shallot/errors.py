@@ -8,6 +8,7 @@ ShallotError
  |    +-- UriTooLong          414
  |    +-- UnsupportedMedia    415
  |    +-- HeadersTooLarge     431
+ |    +-- ClientDisconnect         the client of an HTTP request left: there is nobody to answer
  +-- WSDisconnect         the client left: raised by the receiver's iteration
  +-- CloseWith            end this conversation with a close code: raised by taps, receivers and handlers
  +-- EffectRefused        an effect that cannot be performed here or now
@@ -19,6 +20,7 @@ Ours to raise at build time are plain TypeError and ValueError.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import ClassVar
 
 __all__ = [
@@ -88,6 +90,10 @@ class HeadersTooLarge(PeerError):
     status = 431
 
 
+class ClientDisconnect(PeerError):
+    """The client of an HTTP request left before its body or the response was whole. Uncaught: nothing is sent, one DEBUG record."""
+
+
 class WSDisconnect(ShallotError):
     """The client left. ``code`` and ``reason`` as the server tells them (1005 and ``""`` where it tells none)."""
 
@@ -122,3 +128,14 @@ class Unavailable(ShallotError):
 
     status = 503
     close_code = 1013
+
+
+def real_error(error: BaseException) -> BaseException:
+    """The one error in a group (of groups), cancellations apart; a group of several, and anything else, as it is.
+
+    >>> real_error(ExceptionGroup("", [ExceptionGroup("", [KeyError("x")])]))
+    KeyError('x')
+    """
+    inside: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    errors = [one for one in inside if not isinstance(one, CancelledError)]
+    return real_error(errors[0]) if len(errors) == 1 else error
