@@ -137,7 +137,7 @@ async def test_reading_ahead_shows() -> None:
     [
         (websocket_scope(), [ACCEPT, CLOSE], gone(1000)),
         (websocket_scope(), [ACCEPT, {**CLOSE, "code": 4000, "reason": "enough"}], gone(4000, "enough")),
-        (websocket_scope(), [CLOSE], gone(1000)),
+        (websocket_scope(), [{**CLOSE, "code": 1008, "reason": "no"}], gone(1006)),
         (
             websocket_scope(extensions={"websocket.http.response": {}}),
             [{"type": "websocket.http.response.start", "status": 401}, {"type": "websocket.http.response.body"}],
@@ -208,6 +208,7 @@ async def test_only_the_first_leaving_counts() -> None:
     server.leave(1001)
     server.leave(1006)
     closed = FakeServer(websocket_scope())
+    await closed.send(ACCEPT)
     await closed.send(CLOSE)
     closed.leave(4000)
     for one, code in ((server, 1001), (closed, 1000)):

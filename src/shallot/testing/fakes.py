@@ -37,7 +37,8 @@ class FakeServer:
     then it does what ``after_leave`` says.
 
     The connection is closed as soon as ``leave`` is called, a scripted disconnect is handed out, or the app has sent its last event.
-    ``receive`` then answers as servers do: an HTTP connection repeats ``http.disconnect``; a WebSocket tells its end once, then waits for ever.
+    ``receive`` then answers as servers do: an HTTP connection repeats ``http.disconnect``; a WebSocket tells its end once, then waits for ever (uvicorn
+    may tell it twice: who waits for that hangs elsewhere).
 
     An event that no server may accept raises ``WrongEvent`` out of ``send`` (as ``RuntimeError`` from uvicorn), and once more from ``end``.
 
@@ -109,11 +110,11 @@ class FakeServer:
         except WrongEvent as error:
             self.wrong.append(error)
             raise
-        self.state = state
+        before, self.state = self.state, state
         self.sent.append(event)
         self.transcript.append(("out", event))
         if self.closed:
-            self._incoming.extend(_farewell(self.scope["type"], event))
+            self._incoming.extend(_farewell(before, event))
         self._tell()
 
     # ---- what the test holds
@@ -244,11 +245,13 @@ class FakeServer:
             await asyncio.get_running_loop().create_future()
 
 
-def _farewell(scope_type: str, event: Event) -> list[Event]:
-    """What ``receive`` still hands out after the app has ended the connection."""
-    if scope_type == "http":
+def _farewell(state: str, event: Event) -> list[Event]:
+    """What ``receive`` still hands out after the app ended the connection with ``event`` in ``state``: as uvicorn does it."""
+    if event["type"].startswith("http."):
         return [{"type": "http.disconnect"}]
-    if scope_type == "websocket":
-        denied = event["type"] != "websocket.close"
-        return [{"type": "websocket.disconnect", "code": 1006 if denied else event.get("code", 1000), "reason": "" if denied else event.get("reason") or ""}]
+    if event["type"].startswith("websocket."):
+        was_open = state == "open"
+        return [
+            {"type": "websocket.disconnect", "code": event.get("code", 1000) if was_open else 1006, "reason": (event.get("reason") or "") if was_open else ""}
+        ]
     return []
