@@ -80,7 +80,7 @@ async def test_the_sources_are_those_of_the_handlers(showcase):
 
 
 def test_the_page_asks_for_each_conversation_and_each_effect(showcase):
-    asked = {name for names in re.findall(r'data-source="([^"]+)"', (STATIC / "index.html").read_text()) for name in names.split()}
+    asked = set(re.findall(r'data-(?:source|effect)="([^"]+)"', (STATIC / "index.html").read_text()))
     assert asked == {data["name"] for _, methods, _, data in showcase.routes if "WS" in methods} | set(showcase.effects)
 
 
@@ -177,30 +177,3 @@ async def test_the_echo_ends_at_exit(showcase):
             await ws.send(message)
             assert await ws.expect() == message
         assert await ws.expect_close() == {"code": 1001, "reason": "bye"}
-
-
-# ---- how it is served
-
-
-@pytest.fixture
-def serving(showcase):
-    return importlib.import_module("examples.showcase.__main__")
-
-
-def test_a_taken_port_is_passed_over(serving, monkeypatch):
-    with serving.socket.socket() as taken:
-        taken.bind((serving.HOST, 0))
-        taken.listen()
-        monkeypatch.setattr(serving, "PORTS", [taken.getsockname()[1], 0])  # 0: any free one
-        with serving.listen() as listener:
-            assert listener.getsockname()[1] not in (0, taken.getsockname()[1])
-
-
-def test_no_free_port_is_told(serving, monkeypatch):
-    with serving.socket.socket() as taken:
-        taken.bind((serving.HOST, 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        monkeypatch.setattr(serving, "PORTS", [port])
-        with pytest.raises(SystemExit, match=f"no free port on 127.0.0.1 from {port} to {port}"):
-            serving.listen()

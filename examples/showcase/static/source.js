@@ -25,7 +25,8 @@ async function fetchSource(name) {
 async function show(figure) {
   const code = figure.querySelector("code");
   try {
-    const sources = await Promise.all(figure.dataset.source.split(" ").map(fetchSource));
+    const { source, effect } = figure.dataset;
+    const sources = await Promise.all([source, effect].filter(Boolean).map(fetchSource));
     code.replaceChildren(...coloured(sources.join("\n\n")));
   } catch (error) {
     code.textContent = `The source could not be read: ${error.message}`;
