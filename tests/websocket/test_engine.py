@@ -817,6 +817,7 @@ async def test_a_generator_that_never_stops_yielding_is_given_up(caplog):
 
     async def endless(scope, receiver):
         while True:
+            await asyncio.sleep(0)
             try:
                 yield scope["effect"]
                 await asyncio.sleep(1)
@@ -868,6 +869,60 @@ async def test_a_hook_that_raises_or_hangs_affects_nothing_else(caplog):
     assert 3 <= now() - began < 4
     assert "DeadlinePassed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+@virtual_time
+async def test_hooks_that_are_missing_or_answer_nothing_are_nothing():
+    hall = await Hall(echo, gone(), hooks={"on_close": lambda scope: None}).run()
+    assert hall.close == (1001, "", "client")
+
+
+@virtual_time
+async def test_a_tap_that_drops_everything_leaves_a_quiet_conversation():
+    async def handler(scope, receiver):
+        yield ws_send("a")
+        yield {"type": "after.all"}
+
+    hall = await Hall(handler, taps=[{"effect": lambda scope, effect: None}]).run()
+    assert hall.sent == [close(1000)]
+
+
+@virtual_time
+async def test_an_odd_send_and_a_failing_one_take_the_long_way():
+    sends = 0
+
+    async def app(scope, receive, send):
+        async def broken(event):
+            nonlocal sends
+            sends += event["type"] == "websocket.send"
+            if sends == 2:
+                raise OSError("reset")
+            await send(event)
+
+        await hall(scope, receive, broken)
+
+    async def handler(scope, receiver):
+        yield {"type": "websocket.send", "text": "1", "bytes": None}
+        yield {"type": "websocket.send", "text": "2", "bytes": None}
+        yield {"type": "websocket.send", "text": "3", "bytes": None}
+
+    hall = Hall(handler)
+    await hall.server.run(app)
+    assert hall.sent == [ws_send("1")]
+    assert hall.close == (1006, "", "client")
+
+
+@virtual_time
+async def test_a_cut_that_comes_after_the_end_is_nothing():
+    async def handler(scope, receiver):
+        yield ws_send("x")
+
+    async def slow(scope):
+        await hall.conversations.drain(5)
+
+    hall = Hall(handler, hooks={"on_close": slow}, hook_s=1)
+    await hall.run()
+    assert hall.close == (1000, "", "server")
 
 
 # ---- cancellation and shutdown
