@@ -77,7 +77,7 @@ def format_cookie(name: str, attributes: Mapping[str, Any] | None) -> str:
     value = quote(str(given.pop("value")))
     if len(name) + len(value) > MAX_COOKIE_BYTES:
         raise ValueError(f"cookie {name!r}: name and value are {len(name) + len(value)} bytes, browsers keep {MAX_COOKIE_BYTES}; store less in it")
-    wanted = {key: attribute for key, attribute in given.items() if attribute or (attribute == 0 and key in _NUMBERS and attribute is not False)}
+    wanted = {key: attribute for key, attribute in given.items() if attribute or (key in _NUMBERS and type(attribute) in (int, float))}
     unknown = given.keys() - _WRITERS.keys()
     if unknown:
         raise ValueError(f"cookie {name!r}: no attribute is named {min(unknown)!r}; there are value, {', '.join(_WRITERS)}")

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shallot.codec.json import JSONError
+from shallot.compose import apply_middleware
+from shallot.middlewares.json import json_request, wrap_json
+
+
+def asking(content_type: str | None = None, body: bytes = b"", **keys: Any) -> Any:
+    return {"type": "http", "method": "POST", "headers": {} if content_type is None else {"content-type": content_type}, "body": body, **keys}
+
+
+async def answer(request: Any, *options: Any, **named: Any) -> Any:
+    async def show(request: Any) -> Any:
+        return {"status": 200, "got": request["json"]}
+
+    return await apply_middleware(wrap_json(*options, **named))(show)(request)
+
+
+OBJECT = b'{"a": [1, null]}'
+
+
+@pytest.mark.parametrize(
+    ("request_", "value"),
+    [
+        pytest.param(asking("application/json", OBJECT), {"a": [1, None]}, id="JSON"),
+        pytest.param(asking("application/json; charset=utf-8", OBJECT), {"a": [1, None]}, id="with a charset"),
+        pytest.param(asking("Application/JSON", OBJECT), {"a": [1, None]}, id="capitals"),
+        pytest.param(asking("application/merge-patch+json", OBJECT), {"a": [1, None]}, id="+json"),
+        pytest.param(asking("application/json", b"null"), None, id="null"),
+        pytest.param(asking("application/json"), None, id="no body"),
+        pytest.param(asking(None, OBJECT), None, id="no type"),
+        pytest.param(asking("text/plain", OBJECT), None, id="text"),
+        pytest.param(asking("multipart/form-data; boundary=x", OBJECT), None, id="multipart"),
+        pytest.param(asking("text/plain; x=application/json", OBJECT), None, id="JSON in a parameter"),
+        pytest.param(asking("text/plain,application/json", OBJECT), None, id="two types"),
+        pytest.param(asking("text/plain,a/b+json", OBJECT), None, id="two types, the last +json"),
+        pytest.param(asking("application/jsonp", OBJECT), None, id="a longer name"),
+        pytest.param(asking("text/plain", b"{"), None, id="malformed text"),
+        pytest.param(asking("application/json", type="websocket", method="WS"), None, id="a WebSocket"),
+        pytest.param({}, None, id="the smallest request"),
+    ],
+)
+async def test_json_of_the_body(request_: Any, value: Any) -> None:
+    assert await answer(request_) == {"status": 200, "got": value}
+    assert request_["json"] == value
+
+
+MALFORMED = {"status": 400, "body": b"Malformed JSON", "headers": {"content-type": "text/plain; charset=utf-8", "content-length": "14"}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b" ", b'{"a":1}x', b"NaN", b'{"a":1,"a":2}', b'"\xff"', b"\xef\xbb\xbf1", b"[" * 65 + b"]" * 65, '{"a":1}'.encode("utf-16")],
+    ids=["open", "blank", "more behind", "NaN", "a key twice", "latin-1", "byte order mark", "65 levels", "UTF-16"],
+)
+async def test_what_is_not_json_is_answered_with_400(body: bytes) -> None:
+    assert await answer(asking("application/json", body)) == MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        pytest.param(asking("application/json"), 400, id="JSON"),
+        pytest.param(asking("application/json", OBJECT), 200, id="a body"),
+        pytest.param(asking("text/plain"), 200, id="another type"),
+        pytest.param(asking(), 200, id="no type"),
+        pytest.param(asking(type="websocket", method="WS"), 200, id="a WebSocket"),
+    ],
+)
+@pytest.mark.parametrize(("options", "named"), [((True,), {}), ((), {"fail_on_missing_body": True})], ids=["by position", "by name"])
+async def test_a_missing_body_can_be_an_error(request_: Any, status: int, options: Any, named: Any) -> None:
+    assert (await answer(dict(request_), *options, **named))["status"] == status
+
+
+def test_request_says_where() -> None:
+    with pytest.raises(JSONError, match="^malformed JSON at byte 4$"):
+        json_request(asking("application/json", b"[1, "))
+
+
+def test_request_gives_the_same_request() -> None:
+    request = asking("application/json", b"1")
+    assert json_request(request) is request
+    assert request["json"] == 1
