@@ -219,6 +219,14 @@ async def test_plain_functions_run_in_a_thread():
     assert answer["thread"] is not threading.current_thread()
 
 
+async def test_a_handler_may_be_an_empty_collection():
+    class Own(list):
+        async def __call__(self, request):
+            return {"status": 200}
+
+    assert await ask([("/", ["GET"], Own())], "GET", "/") == {"status": 200}
+
+
 def test_a_composed_pile_is_a_handler():
     inner = apply_middleware(wrap_routes([("/a", ["GET"], A)]))(default)
     answer = asyncio.run(ask([("/a", ["GET"], inner)], "GET", "/a"))

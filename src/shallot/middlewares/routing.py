@@ -87,7 +87,8 @@ def wrap_routes(
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         def route(handler: Handler, request: Any) -> Any:  # no coroutine of its own: what comes next is awaited where this is
-            return next_middleware(routes_request(request, table, reject) or handler, request)
+            found = routes_request(request, table, reject)
+            return next_middleware(handler if found is None else found, request)
 
         return route
 
