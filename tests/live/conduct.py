@@ -13,7 +13,26 @@ class Instead(NamedTuple):
     reason: str
 
 
-DEVIATIONS: Mapping[tuple[str, str], Instead] = {}
+NO_CODE = "a connection that ends without a close frame is told as 1005 (no status) where RFC 6455 7.1.5 says 1006"
+NO_REASON = "the client's close reason is not passed on"
+ALWAYS_1006 = "the client's close code and reason are not passed on: every leaving is told as 1006"
+
+DEVIATIONS: Mapping[tuple[str, str], Instead] = {
+    ("told fin", "uvicorn"): Instead("1005 ''", NO_CODE),
+    ("told reset", "uvicorn"): Instead("1005 ''", NO_CODE),
+    ("told fin", "uvicorn-legacy"): Instead("1006 ''", ""),
+    ("told reset", "uvicorn-legacy"): Instead("1006 ''", ""),
+    ("told close", "hypercorn"): Instead("1006 ''", ALWAYS_1006),
+    ("told 1000", "hypercorn"): Instead("1006 ''", ALWAYS_1006),
+    ("told close", "granian"): Instead("4001 ''", NO_REASON),
+    ("told fin", "granian"): Instead("1005 ''", NO_CODE),
+    ("accept headers", "granian"): Instead(
+        {"x-layer": "", "x-from-accept": "", "set-cookie": ""}, "headers of websocket.accept are not sent, cookies included"
+    ),
+    ("length and chunks", "granian"): Instead(200, "content-length is taken away beside transfer-encoding before the app can see both"),
+    ("shutdown codes", "granian"): Instead({None: 50}, "connections are cut before the app hears of the shutdown"),
+    ("told reset", "granian"): Instead("1005 ''", NO_CODE),
+}
 """By row and by server: its name, or its family for all of one kind."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -42,7 +43,7 @@ class Live:
 
     async def seen(self, mark: str, *, seconds: float = 6) -> list[str]:
         """What the app wrote down, as soon as there is a line that begins with ``mark``."""
-        answer = await self.http("GET", f"/seen/{self.key}?mark={mark}&seconds={seconds}")
+        answer = await self.http("GET", f"/seen/{self.key}?mark={quote(mark)}&seconds={seconds}")
         lines: list[str] = json.loads(answer.body)
         assert any(line.startswith(mark) for line in lines), (
             f"{self.server.name}: no {mark!r} within {seconds} s, only {lines}; its log ends:\n{self.server.log[-3000:]}"

@@ -50,7 +50,7 @@ async def test_a_body_that_breaks_off_never_reaches_the_handler(live: Live) -> N
         wire = await Wire.connect(live.server.port)
         await wire.write(f"POST {live.path('show')} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nabc".encode())
         leave(wire)
-    await live.settled("tasks", before["tasks"])
+    await live.settled("ours", before["ours"])
     assert await _lines(live) == []
     wire.drop()
 

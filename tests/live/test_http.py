@@ -55,7 +55,7 @@ async def test_cookies_come_and_go_one_by_one(live: Live) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["none", "status", "text-body", "header-value", "header-name", "header-nul", "too-long", "too-short", "204-with-body", "websocket"]
+    "what", ["none", "status", "text-body", "header-value", "header-name", "header-nul", "too-long", "too-short", "204-with-body", "101-to-http"]
 )
 async def test_a_wrong_response_is_a_plain_500_on_a_connection_that_stays_usable(live: Live, what: str) -> None:
     async with await Wire.connect(live.server.port) as wire:

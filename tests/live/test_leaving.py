@@ -17,6 +17,8 @@ NOTICED_S = 3.0
 
 async def _close(wire: Wire) -> None:
     await wire.close(4001, "so long")
+    await wire.closed()  # and not before the server has answered: RFC 6455 7.1.1
+    wire.drop()
 
 
 async def _fin(wire: Wire) -> None:
@@ -38,7 +40,6 @@ async def test_a_reader_gets_what_was_said_before_and_then_WSDisconnect(live: Li
         assert await wire.frame() == (TEXT, message.encode())
     await LEAVES[how](wire)
     lines = await live.seen("on_close")
-    wire.drop()
     assert lines == [
         *("begin", "got 'a'", "got 'b'", "got 'c'"),
         *(f"WSDisconnect {told(live.server, how)}", "a send after leaving is dropped", "finally", "on_disconnect", f"on_close {told(live.server, how)} client"),
@@ -52,8 +53,9 @@ async def test_messages_sent_just_before_leaving_are_delivered(live: Live) -> No
     assert await wire.frame() == (TEXT, b"busy")
     await wire.close(1000)
     await live.go()
-    lines = await live.seen("on_close")
+    await wire.closed()
     wire.drop()
+    lines = await live.seen("on_close")
     assert lines == [
         "got 'a'",
         "got 'b'",
@@ -77,7 +79,6 @@ async def test_leaving_a_handler_that_never_read_is_noticed(live: Live, room: st
     await LEAVES[how](wire)
     lines = [line for line in await live.seen("on_close") if line != "begin"]
     took = time.monotonic() - began
-    wire.drop()
     assert lines == ["finally", "on_disconnect", f"on_close {told(live.server, how)} client"]
     assert took < NOTICED_S
 
@@ -87,9 +88,8 @@ async def test_leaving_is_noticed_though_nobody_read_what_was_said(live: Live) -
     await live.seen("begin")
     for message in "abc":
         await wire.send(message)
-    await wire.close(4001, "so long")
+    await _close(wire)
     lines = await live.seen("on_close", seconds=9)
-    wire.drop()
     assert lines == ["begin", "finally", "on_disconnect", f"on_close {told(live.server, 'close')} client"]
 
 
@@ -100,7 +100,6 @@ async def test_a_busy_reader_that_does_not_come_back_is_cancelled(live: Live, ho
     assert await wire.frame() == (TEXT, b"busy")
     await LEAVES[how](wire)
     lines = await live.seen("on_close")
-    wire.drop()
     assert lines == ["got 'a'", "cancelled", "finally", "on_disconnect", f"on_close {told(live.server, how)} client"]
 
 
@@ -109,9 +108,8 @@ async def test_a_handler_that_reads_in_a_task_of_its_own(live: Live) -> None:
     for message in "ab":
         await wire.send(message)
         assert await wire.frame() == (TEXT, message.encode())
-    await wire.close(4001, "so long")
+    await _close(wire)
     lines = await live.seen("on_close")
-    wire.drop()
     assert lines == ["the reader saw WSDisconnect", "finally", "on_disconnect", f"on_close {told(live.server, 'close')} client"]
 
 
@@ -144,6 +142,7 @@ async def test_a_bad_hook_spoils_nothing(live: Live, hook: str) -> None:
     await wire.send("a")
     assert await wire.frame() == (TEXT, b"a")
     await wire.close()
-    assert await live.seen("on_close") == ["on_disconnect", f"on_close {told(live.server, '1000')} client"]
+    await wire.closed()
     wire.drop()
+    assert await live.seen("on_close") == ["on_disconnect", f"on_close {told(live.server, '1000')} client"]
     assert live.server.log.count(f"RuntimeError: secret of {live.key}\n") == (1 if hook == "raise" else 0)

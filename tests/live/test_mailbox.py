@@ -15,6 +15,7 @@ async def test_timers_fire_beside_what_the_client_says(live: Live) -> None:
         await wire.send("hi")
         assert await wire.frame() == (TEXT, b"heard hi")
         await wire.close()
+        await wire.closed()
     assert (await live.seen("on_close"))[0] == "on_disconnect"
 
 
@@ -30,7 +31,8 @@ async def test_feeds_join_the_mailbox_and_are_closed(live: Live) -> None:
         await wire.send("endless")
         assert json.loads((await wire.frame())[1]) == ["endless", 100]
         await wire.close()
-        lines = await live.seen("on_close")
+        await wire.closed()
+    lines = await live.seen("on_close")
     assert lines[2:4] in (["feed to None closed", "on_disconnect"], ["on_disconnect", "feed to None closed"])
 
 

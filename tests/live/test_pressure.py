@@ -21,7 +21,7 @@ async def test_a_client_that_never_reads_ends_after_send_s(live: Live) -> None:
     assert finished.startswith("finally after ")
     assert hooks[-1].endswith(" server")
     wire.reset()
-    await live.settled("tasks", before["tasks"])
+    await live.settled("ours", before["ours"])
 
 
 async def test_a_flood_is_held_in_bounds_and_nothing_of_it_is_lost(live: Live) -> None:
@@ -51,8 +51,9 @@ async def test_a_handler_that_never_reads_is_send_only_after_unread_s(live: Live
     for _ in range(50):
         await wire.send("x" * 1000)
     await wire.close(4001, "so long")
-    lines = await live.seen("on_close")
+    await wire.closed()
     wire.drop()
+    lines = await live.seen("on_close")
     assert lines == ["finally", "on_disconnect", f"on_close {told(live.server, 'close')} client"]
 
 

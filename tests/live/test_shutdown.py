@@ -26,7 +26,7 @@ async def test_SIGTERM_ends_fifty_conversations_and_a_stream(name: str, tmp_path
         await stream.until(b"drip")
         await _running(journal, server.port)
         ended = asyncio.create_task(asyncio.to_thread(server.terminate))
-        closes = Counter(closed.code if (closed := await _leave(wire)) else None for wire in wires)
+        closes = Counter([await _close_code(wire) for wire in wires])
         stream.drop()
         await ended
         assert dict(closes) == expected("shutdown codes", server, {1012: 50}), server.log
@@ -44,7 +44,7 @@ async def _running(journal: Path, port: int) -> None:
             await wire.request("GET", f"/seen/{key}?mark=begin")
 
 
-async def _leave(wire: Wire) -> object:
+async def _close_code(wire: Wire) -> int | None:
     closed = await wire.closed()
     wire.drop()
-    return closed
+    return closed.code if closed else None

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 DEADLINE_S = 10.0
@@ -110,7 +111,9 @@ class Wire:
     # ---- HTTP
 
     async def request(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
-        lines = {"host": "127.0.0.1", **({"content-length": str(len(body))} if body else {}), **(headers or {})}
+        given = headers or {}
+        length = {"content-length": str(len(body))} if body and "transfer-encoding" not in given else {}
+        lines = {"host": "127.0.0.1", **length, **given}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         await self.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body)
         return await self.answer(head_only=method == "HEAD")
@@ -153,7 +156,8 @@ class Wire:
         await self.write(frame(TEXT, data.encode()) if isinstance(data, str) else frame(BINARY, data))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        await self.write(frame(CLOSE, struct.pack("!H", code) + reason.encode()))
+        with suppress(ConnectionError):  # a server that has closed first need not wait for the answer
+            await self.write(frame(CLOSE, struct.pack("!H", code) + reason.encode()))
 
     async def frame(self) -> tuple[int, bytes]:
         """The next frame: its opcode and what it carries."""
