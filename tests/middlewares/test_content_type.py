@@ -83,8 +83,10 @@ async def test_the_default_can_be_another() -> None:
     assert await type_of("/a", {"status": 200}, default_content_type="a/b") == "a/b"
 
 
-async def test_strict_is_taken_and_changes_nothing() -> None:
-    assert await type_of("/a.webp", {"status": 200}, strict=True) == await type_of("/a.webp", {"status": 200}, strict=False) == "image/webp"
+async def test_strict_leaves_out_what_was_never_registered() -> None:
+    assert await type_of("/a.webp", {"status": 200}, strict=True) == "image/webp"
+    assert await type_of("/a.xul", {"status": 200}, strict=False) == "text/xul"
+    assert await type_of("/a.xul", {"status": 200}, strict=True) == "application/octet-stream"
 
 
 async def test_the_earlier_order_of_options() -> None:

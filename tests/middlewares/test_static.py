@@ -150,6 +150,10 @@ async def test_spellings_of_the_folder(root: Path, spelling: str) -> None:
     assert (await app({"method": "HEAD", "path": "/a.css"}))["status"] == 200
 
 
+async def test_paths_may_be_path_objects(root: Path) -> None:
+    assert wrap_static(Path(root.name), root_path=root.parent).spec["options"]["root_path"] == root.parent
+
+
 async def test_an_absolute_folder_that_is_not_below_the_root_path(root: Path) -> None:
     app = apply_middleware(wrap_static(str(root / "static")))(next_handler)
     assert (await app({"method": "HEAD", "path": "/a.css"}))["status"] == 200

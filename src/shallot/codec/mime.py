@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["OCTET_STREAM", "TYPES", "guess_type", "parse_extensions"]
+__all__ = ["CUSTOMARY", "OCTET_STREAM", "TYPES", "guess_type", "parse_extensions"]
 
 OCTET_STREAM = "application/octet-stream"
 """The type of bytes that nobody knows more about (RFC 2046 4.5.1)."""
@@ -30,7 +30,6 @@ TYPES: Mapping[str, str] = {
     "log": "text/plain",
     "md": "text/markdown",
     "rss": "application/rss+xml",
-    "rtf": "application/rtf",
     "toml": "application/toml",
     "tsv": "text/tab-separated-values",
     "txt": "text/plain",
@@ -61,7 +60,6 @@ TYPES: Mapping[str, str] = {
     "m3u8": "application/vnd.apple.mpegurl",
     "m4a": "audio/mp4",
     "m4v": "video/mp4",
-    "mid": "audio/midi",
     "mov": "video/quicktime",
     "mp3": "audio/mpeg",
     "mp4": "video/mp4",
@@ -104,6 +102,17 @@ TYPES: Mapping[str, str] = {
     "zst": "application/zstd",
 }
 """File name extension, lower case and without its dot -> media type."""
+
+CUSTOMARY: Mapping[str, str] = {
+    "mid": "audio/midi",
+    "midi": "audio/midi",
+    "pct": "image/pict",
+    "pic": "image/pict",
+    "pict": "image/pict",
+    "rtf": "application/rtf",
+    "xul": "text/xul",
+}
+"""Types in use that were never registered: what ``strict`` leaves out."""
 
 
 def guess_type(path: str, types: Mapping[str, str] = TYPES) -> str | None:

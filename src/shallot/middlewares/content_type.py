@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..codec.headers import find_header, with_header
-from ..codec.mime import OCTET_STREAM, TYPES, guess_type, parse_extensions
+from ..codec.mime import CUSTOMARY, OCTET_STREAM, TYPES, guess_type, parse_extensions
 from ..compose import middleware_factory
 from ..types import Handler, Middleware, NextMiddleware, Response
 
@@ -44,14 +44,14 @@ def wrap_content_type(
     |---|---|---|
     | ``additional_content_types`` | media type -> its extensions, with or without dot; before our own table, in this app only | none |
     | ``default_content_type`` | for paths that tell nothing | ``application/octet-stream`` |
-    | ``strict`` | taken for compatibility and without effect: our table holds registered and customary types alike | ``False`` |
+    | ``strict`` | registered types only; else also customary ones like ``text/xul`` | ``False`` |
 
     WebSocket: an accepted one (101) is left alone; a denial is a response like any other.
 
     >>> wrap_content_type({"application/fruit": [".apple", "orange"]}).spec["options"]["default_content_type"]
     'application/octet-stream'
     """
-    types = {**TYPES, **parse_extensions(additional_content_types or {})}
+    types = {**TYPES, **({} if strict else CUSTOMARY), **parse_extensions(additional_content_types or {})}
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def content_type(handler: Handler, request: Any) -> Response:

@@ -74,8 +74,8 @@ def static_response(
 
 @middleware_factory
 def wrap_static(
-    static_folder: str,
-    root_path: str = ".",
+    static_folder: str | os.PathLike[str],
+    root_path: str | os.PathLike[str] = ".",
     *,
     prefix: str = "/",
     index: str | None = None,
@@ -101,7 +101,7 @@ def wrap_static(
 
     WebSocket: goes on untouched.
     """
-    folder = _find_folder(static_folder, root_path)
+    folder = _find_folder(os.fspath(static_folder), os.fspath(root_path))
     if not prefix.startswith("/"):
         raise ValueError(f"wrap_static: prefix must begin with '/', got {prefix!r}")
     if index is not None and len(parse_file_path(index) or ()) != 1:
