@@ -133,40 +133,40 @@ class Talk:
     async def _drive(self, generator: AsyncGenerator[Any, Any], others: int) -> None:
         """Ask the generator for effects and perform them, until it ends."""
         send, cancelling, asend = self._send, self._task.cancelling, generator.asend
-        resume: Any = asend
-        value: Any = None
-        steps = refusals = 0
-        while True:
-            steps += 1
-            if not steps % TURN_EVERY:
+        refusals = 0
+        try:
+            effect = await asend(None)
+            while True:
+                for _ in range(TURN_EVERY):
+                    value = None
+                    try:
+                        if cancelling() > others:
+                            refusals += 1
+                            raise EffectRefused(REFUSAL)
+                        if self._plain and effect.__class__ is dict and len(effect) == 2 and effect.get("type") == "websocket.send":
+                            text = effect.get("text")
+                            if text.__class__ is str and text.isascii():  # most effects: all that _perform would do, without a call
+                                self._sending = SENDING
+                                try:
+                                    await send(effect)
+                                except Exception as error:
+                                    self._lose(error)
+                                self._sending = IDLE
+                            else:
+                                value = await self._perform(effect)
+                        else:
+                            value = await self._perform(effect)
+                    except CloseWith:
+                        raise
+                    except Exception as error:
+                        if refusals > MAX_REFUSALS:
+                            return
+                        effect = await generator.athrow(error)
+                    else:
+                        effect = await asend(value)
                 await asyncio.sleep(0)
-            try:
-                effect = await resume(value)
-            except StopAsyncIteration:
-                return
-            resume = asend
-            try:
-                if cancelling() > others:
-                    refusals += 1
-                    raise EffectRefused(REFUSAL)
-                if self._plain and effect.__class__ is dict and effect.get("type") == "websocket.send" and len(effect) == 2:
-                    text = effect.get("text")
-                    if text.__class__ is str and text.isascii():
-                        value = None
-                        self._sending = SENDING
-                        try:
-                            await send(effect)
-                        except Exception as error:
-                            self._lose(error)
-                        self._sending = IDLE
-                        continue
-                value = await self._perform(effect)
-            except CloseWith:
-                raise
-            except Exception as error:
-                if refusals > MAX_REFUSALS:
-                    return
-                resume, value = generator.athrow, error
+        except StopAsyncIteration:
+            return
 
     async def _perform(self, effect: Any) -> Any:
         """Do what an effect says; what it returns is the value of the ``yield``, what it raises is raised there."""
