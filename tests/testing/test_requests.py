@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from shallot.codec.cookies import parse_cookies
 from shallot.codec.headers import parse_headers
 from shallot.codec.query import parse_query
+from shallot.middlewares.cookies import cookies_request
+from shallot.middlewares.json import json_request
+from shallot.middlewares.parameters import parameters_request
 from shallot.testing import http_scope, request, websocket_scope
 
 
@@ -22,7 +25,7 @@ def test_it_has_the_scopes_keys_and_ours(method: str, scope: dict[str, Any]) -> 
     assert asked["run_in_thread"] is asyncio.to_thread
     assert set(asked) - set(scope) - {"method"} == {
         *("headers_list", "body", "config", "run_in_thread"),
-        *("query_params", "form_params", "params", "cookies", "path_params"),
+        *("json", "query_params", "form_params", "params", "cookies", "path_params"),
     }
 
 
@@ -52,6 +55,7 @@ def test_headers_are_a_dict_and_a_list() -> None:
         ({"query_params": {"a": 1, "b": 2}, "form_params": {"a": 3}}, {"params": {"a": ["3"], "b": ["2"]}}),
         ({"params": {"a": 1}}, {"params": {"a": ["1"]}, "query_params": {}, "query_string": b""}),
         ({"cookies": {"a": "b;c"}}, {"cookies": {"a": "b;c"}, "headers": {"cookie": "a=b%3Bc"}}),
+        ({"cookies": {"a": "50%41"}}, {"cookies": {"a": "50%41"}, "headers": {"cookie": "a=50%2541"}}),
         ({"cookies": {}, "headers": {"cookie": "a=b"}}, {"cookies": {}}),
         ({"path_params": {"number": 7}}, {"path_params": {"number": 7}}),
         ({"identity": "ann", "session": {}}, {"identity": "ann", "session": {}}),
@@ -70,7 +74,7 @@ def test_the_query_may_stand_in_the_path_and_beside_it() -> None:
 
 
 def test_a_websocket_has_subprotocols_and_no_body() -> None:
-    asked = request("ws", "/", headers={"sec-websocket-protocol": "v1, v2,"}, json={"ignored": True})
+    asked = request("ws", "/", headers={"sec-websocket-protocol": "v1, v2,"}, body=b"ignored")
     assert (asked["type"], asked["method"], asked["scheme"], asked["subprotocols"], asked["body"]) == ("websocket", "WS", "ws", ["v1", "v2"], b"")
 
 
@@ -95,3 +99,22 @@ def test_the_keys_say_what_the_wire_says(params: dict[str, list[str]], cookies: 
     assert parse_query(asked["query_string"], max_params=10**6) == asked["query_params"] == params
     assert parse_cookies(asked["headers"].get("cookie", "")) == asked["cookies"] == cookies
     assert parse_headers(asked["headers_list"]) == asked["headers"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request("GET", "/?a=1&a=2&blank="),
+        request("GET", "/", query_params={"a": ["1", "é"]}, cookies={"b": "c d"}),
+        request("POST", "/?a=1&b=2", form_params={"a": "3"}),
+        request("POST", "/", json={"a": [1.5, None]}),
+        request("PUT", "/", body=b"raw"),
+        request("WS", "/?a=1", headers={"cookie": "a=1; b=2"}),
+    ],
+    ids=lambda asked: f"{asked['method']} {asked['query_string']} {asked['body']}",
+)
+def test_the_middlewares_would_have_put_the_same_keys_there(asked: dict[str, Any]) -> None:
+    fresh = {key: value for key, value in asked.items() if key not in ("query_params", "form_params", "params", "cookies", "json")}
+    for fill in (parameters_request, cookies_request, json_request):
+        fresh = {**fresh, **fill(dict(fresh))}
+    assert fresh == asked

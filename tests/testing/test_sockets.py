@@ -268,14 +268,22 @@ async def test_a_message_is_lost_where_the_close_was_not_read() -> None:
         for event in (ACCEPT, {"type": "websocket.close"}):
             await receive()
             await send(event)
+        await sent.wait()
         seen.append((await receive())["type"])
+        more = asyncio.ensure_future(receive())
+        await asyncio.sleep(0)
+        assert not more.done()
+        more.cancel()
+        await asyncio.wait({more})
 
     seen: list[str] = []
+    sent = asyncio.Event()
     async with opened(app) as ws:
         await ws.send("end")
-        with pytest.raises(Unexpected):
+        with pytest.raises(Unexpected, match=r"^expected nothing, got close 1000 ''\n"):
             await ws.expect_nothing()
         await ws.send("lost")
+        sent.set()
     assert seen == ["websocket.disconnect"]
 
 

@@ -41,7 +41,7 @@ def request(
     | ``path`` | may be percent-encoded and carry a ``?query``: ``path``, ``raw_path``, ``query_string`` |
     | ``headers`` | by any case: ``headers`` (lower case, repeats joined with ``,``) and ``headers_list`` |
     | ``body`` | ``bytes``, or ``str`` as UTF-8 |
-    | ``json`` | the key ``json``, and ``body`` and ``content-type`` where not given |
+    | ``json`` | the key ``json`` (else ``None``), and ``body`` and ``content-type`` where not given |
     | ``query_params`` | the query string (behind that of ``path``) and the key ``query_params``: a dict of lists |
     | ``form_params`` | the key ``form_params``, and ``body`` and ``content-type`` where not given |
     | ``params`` | both together, unless given; of a name in both the form's values count |
@@ -61,7 +61,7 @@ def request(
     raw = body.encode() if isinstance(body, str) else body
     implied: dict[str, str] = {}
     if json is not _ABSENT:
-        implied["content-type"], raw, keys = "application/json", raw or format_json(json), {"json": json, **keys}
+        implied["content-type"], raw = "application/json", raw or format_json(json)
     elif form_params is not None:
         implied["content-type"], raw = "application/x-www-form-urlencoded", raw or format_params(form_params).encode()
     if cookies:
@@ -80,6 +80,7 @@ def request(
         "body": b"" if is_websocket else raw,
         "config": {},
         "run_in_thread": asyncio.to_thread,
+        "json": None if json is _ABSENT else json,
         "query_params": query,
         "form_params": form,
         "params": {**query, **form} if params is None else as_lists(params),
