@@ -28,9 +28,7 @@ def cost_of(module: str) -> int:
     return int(run(f"from time import process_time_ns as now; start = now(); import {module}; print(now() - start)"))
 
 
-@pytest.mark.parametrize(
-    "statement", ["import shallot", "from shallot import websocket, WSDisconnect, ws_send, ws_close", "import shallot.response, shallot.types"]
-)
+@pytest.mark.parametrize("statement", ["import shallot", "from shallot import websocket, WSDisconnect, CloseWith", "import shallot.errors, shallot.types"])
 def test_loads_nobody_elses(statement: str) -> None:
     tops = {name.split(".")[0] for name in loaded_by(statement)} - set(sys.stdlib_module_names)
     assert {top for top in tops if not top.startswith(("__editable__", "_virtualenv", "_sysconfigdata"))} == {"shallot"}
