@@ -38,7 +38,11 @@ LEAVERS = {
         "@settings(max_examples=2, database=None)\n@given(strategies.integers())\nasync def test(n):\n    async for number in numbers():\n        break",
         r"async generators left to the garbage collector: \['numbers'\]",
     ),
-    "thread": ("def test():\n    threading.Thread(target=time.sleep, args=(1,), name='sleeper').start()", r"threads left running: \['sleeper'\]"),
+    "thread": (
+        "@pytest.fixture(scope='session')\ndef end():\n    end = threading.Event()\n    yield end\n    end.set()\n"
+        "def test(end):\n    threading.Thread(target=end.wait, args=(30,), name='waiter').start()",
+        r"threads left running: \['waiter'\]",
+    ),
     "file": ("def test():\n    os.open('/etc/passwd', os.O_RDONLY)", r"files left open: \['/etc/passwd'\]"),
     "missing_package": ("import conftest\nconftest.PACKAGES['onion'] = 'onions'\n@pytest.mark.needs('onion')\ndef test(): ...", "apt-get install onions"),
 }

@@ -18,7 +18,7 @@ FLOORS = [
     ["limits", "codec", "codec.*"],
     ["effects", "deadline", "files", "threads"],
     ["request", "response", "asgi", "body", "compose"],
-    ["failures"],
+    ["failures", "validate"],
     ["sending"],
     ["websocket", "websocket.*", "middlewares.*", "channels", "channels.*"],
     ["failures", "sending", "lifecycle", "middlewares.defaults"],
