@@ -27,6 +27,8 @@ class Node(Generic[T]):
     tags: Sequence[tuple[Parse | None, Node[T]]] = ()
     """The branches in the order in which they are tried; ``None``: any text."""
     only_texts: bool = True
+    only: tuple[Parse | None, Node[T]] | None = None
+    """The one branch, where there is no other and no rest: then no way back is needed."""
     rest: T | None = None
     entry: T | None = None
 
@@ -78,6 +80,7 @@ def _insert(node: Node[T], pattern: Pattern, entry: T) -> None:
 def _freeze(node: Node[T], parsers: Mapping[str, Parse | None]) -> None:
     node.tags = [(parse, node.branches[name]) for name, parse in parsers.items() if name in node.branches]
     node.only_texts = not node.tags and node.rest is None
+    node.only = node.tags[0] if len(node.tags) == 1 and node.rest is None else None
     for child in (*node.texts.values(), *node.branches.values()):
         _freeze(child, parsers)
 
@@ -96,12 +99,21 @@ def find(matcher: Matcher[T], path: str) -> tuple[T, list[Any]] | None:
 
 
 def _find(node: Node[T], segments: list[str], at: int, values: list[Any]) -> T | None:
-    """The entry below ``node`` for ``segments[at:]``. What a branch that failed had put into ``values`` is taken out again."""
+    """The entry below ``node`` for ``segments[at:]``; ``values`` grows by those of the tags on the way, on a way that fails too."""
     while at < len(segments):
-        child = node.texts.get(segments[at])
+        segment = segments[at]
+        child = node.texts.get(segment)
         if not node.only_texts:
-            return _choose(node, child, segments, at, values)
-        if child is None:
+            if child is not None or node.only is None:
+                return _choose(node, child, segments, at, values)
+            if segment in UNMATCHABLE:
+                return None
+            parse, child = node.only
+            try:
+                values.append(segment if parse is None else parse(segment))
+            except ValueError:
+                return None
+        elif child is None:
             return None
         node, at = child, at + 1
     return node.entry
@@ -109,10 +121,12 @@ def _find(node: Node[T], segments: list[str], at: int, values: list[Any]) -> T |
 
 def _choose(node: Node[T], child: Node[T] | None, segments: list[str], at: int, values: list[Any]) -> T | None:
     """As ``_find``, where more than one way may lead on: each in turn, the most specific first."""
+    before = len(values)
     if child is not None:
         entry = _find(child, segments, at + 1, values)
         if entry is not None:
             return entry
+        del values[before:]
     segment = segments[at]
     if segment not in UNMATCHABLE:
         for parse, child in node.tags:
@@ -123,7 +137,7 @@ def _choose(node: Node[T], child: Node[T] | None, segments: list[str], at: int, 
             entry = _find(child, segments, at + 1, values)
             if entry is not None:
                 return entry
-            values.pop()
+            del values[before:]
     if node.rest is None:
         return None
     try:
