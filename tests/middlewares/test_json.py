@@ -42,6 +42,7 @@ OBJECT = b'{"a": [1, null]}'
         pytest.param(asking("text/plain", b"{"), None, id="malformed text"),
         pytest.param(asking("application/json", type="websocket", method="WS"), None, id="a WebSocket"),
         pytest.param({}, None, id="the smallest request"),
+        pytest.param({"headers": {"content-type": "application/json"}}, None, id="not even an empty body"),
     ],
 )
 async def test_json_of_the_body(request_: Any, value: Any) -> None:
@@ -85,3 +86,9 @@ def test_request_gives_the_same_request() -> None:
     request = asking("application/json", b"1")
     assert json_request(request) is request
     assert request["json"] == 1
+
+
+def test_request_takes_an_empty_body_unless_told() -> None:
+    assert json_request(asking("application/json"))["json"] is None
+    with pytest.raises(JSONError):
+        json_request(asking("application/json"), fail_on_missing_body=True)

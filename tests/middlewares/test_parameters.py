@@ -83,6 +83,7 @@ def test_an_unknown_encoding_is_found_at_build_time() -> None:
 
 
 def test_request_gives_the_same_request() -> None:
-    request = asking(b"a=1")
+    request = asking(b"a=1&b=&c")
     assert parameters_request(request) is request
+    assert request["params"] == {"a": ["1"]}
     assert request["params"] is not request["query_params"]
