@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from shallot.errors import EffectRefused
@@ -110,3 +112,32 @@ async def test_somebody_elses_exit_is_not_kept():
     await anext(generator)
     with pytest.raises(GeneratorExit, match="of another"):
         await close_generator(generator)
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["whole", "a task fails too"])
+async def test_a_task_group_around_the_yield_ends_like_any_other(failing):
+    ended = []
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("work")
+            if failing:
+                raise ValueError("late")
+
+    async def grouped():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work())
+            await asyncio.sleep(0)
+            yield {"type": "websocket.send", "text": "x"}
+
+    generator = grouped()
+    await anext(generator)
+    if failing:
+        with pytest.raises(ExceptionGroup) as raised:
+            await close_generator(generator)
+        assert [type(error) for error in raised.value.exceptions] == [ValueError]
+    else:
+        await close_generator(generator)
+    assert ended == ["work"] and is_finished(generator)

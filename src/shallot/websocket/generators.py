@@ -46,6 +46,11 @@ async def close_generator(generator: AsyncGenerator[Any, Any]) -> None:
             if answer is not exit:
                 raise  # somebody else's: this task itself is being closed
             return
+        except BaseExceptionGroup as group:  # a TaskGroup around the yield wraps our exit
+            others = group.split(lambda error: error is exit)[1]
+            if others is None:
+                return
+            raise others from None
         order = EffectRefused(REFUSAL)
     raise order
 
