@@ -198,6 +198,7 @@ async def firehose(request: Any, key: str) -> Any:
 
 async def swallows(request: Any, key: str) -> Any:
     """Reads a streamed body."""
+    note(request, "begin")
     total = 0
     try:
         async for chunk in request["stream"]:

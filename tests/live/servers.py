@@ -30,7 +30,7 @@ class Kind(NamedTuple):
         return [sys.executable, "-m", *self.command.format(app=app, port=port).split()]
 
 
-_UVICORN = "uvicorn {app} --host 127.0.0.1 --port {port} --no-access-log --timeout-graceful-shutdown 10"
+_UVICORN = "uvicorn {app} --host 127.0.0.1 --port {port} --no-access-log --timeout-graceful-shutdown 3"
 
 KINDS: Mapping[str, Kind] = {
     "uvicorn": Kind("uvicorn", f"{_UVICORN} --http httptools --ws websockets-sansio --loop uvloop"),

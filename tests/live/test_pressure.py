@@ -21,7 +21,7 @@ async def test_a_client_that_never_reads_ends_after_send_s(live: Live) -> None:
     assert finished.startswith("finally after ")
     assert hooks[-1].endswith(" server")
     wire.reset()
-    await live.settled("ours", before["ours"])
+    await live.settled({"ours": before["ours"]})
 
 
 async def test_a_flood_is_held_in_bounds_and_nothing_of_it_is_lost(live: Live) -> None:

@@ -16,25 +16,32 @@ ROOMS = {"echo": 20, "sends": 10, "sleeps": 10, "waits": 10}
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_SIGTERM_ends_fifty_conversations_and_a_stream(name: str, tmp_path: Path) -> None:
+async def test_SIGTERM_ends_fifty_conversations(name: str, tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     with serve(name, "tests.live.app:app", tmp_path / "log", environ={"LIVE_JOURNAL": str(journal)}) as server:
         keys = [f"{room}-{number}" for room, many in ROOMS.items() for number in range(many)]
         wires = [await wire_to(server.port, f"/{key.partition('-')[0]}/{key}") for key in keys]
-        stream = await Wire.connect(server.port)
-        await stream.write(b"GET /drips/stream HTTP/1.1\r\nhost: a\r\n\r\n")
-        await stream.until(b"drip")
         await _running(journal, server.port)
         ended = asyncio.create_task(asyncio.to_thread(server.terminate))
         closes = Counter([await _close_code(wire) for wire in wires])
-        stream.drop()
         await ended
         assert dict(closes) == expected("shutdown codes", server, {1012: 50}), server.log
     lines = journal.read_text().splitlines()
-    assert {line.removesuffix(" finally") for line in lines if line.endswith(" finally")} == {*keys, "stream"}
+    assert {line.removesuffix(" finally") for line in lines if line.endswith(" finally")} == set(keys)
     assert sorted(line.split()[0] for line in lines if line.split()[1] == "on_close") == sorted(keys)
     assert {line.split()[-1] for line in lines if line.split()[1] == "on_close"} == {"server"}
     assert lines[-2:] == ["lifespan on_stop", "lifespan thing leaves"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_SIGTERM_closes_a_stream(name: str, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    with serve(name, "tests.live.app:app", tmp_path / "log", environ={"LIVE_JOURNAL": str(journal)}) as server:
+        async with await Wire.connect(server.port) as wire:
+            await wire.write(b"GET /drips/stream HTTP/1.1\r\nhost: a\r\n\r\n")
+            await wire.until(b"drip")
+            await asyncio.to_thread(server.terminate)
+    assert "stream finally" in journal.read_text().splitlines()
 
 
 async def _running(journal: Path, port: int) -> None:
