@@ -71,6 +71,10 @@ def test_legal(limits, local):
     check_limits(limits, where="here", local=local)
 
 
+def test_limits_of_the_whole_app_are_the_default():
+    check_limits({"body_s": 1}, where="here")
+
+
 @pytest.mark.parametrize(
     ("limits", "local", "error", "complaint"),
     [

@@ -344,6 +344,12 @@ async def test_encoded_slash_decoded(keys):
     assert (await app(request("PUT", "/u/a/b", **keys)))["params"] == ("a", "b")
 
 
+async def test_the_pure_half_rejects_too():
+    refused = request("GET", "/u/a/b", raw_path=b"/u/a%2Fb")
+    assert (await routes_request(refused, build_table(TAGGED))(refused))["status"] == 400
+    assert "route" not in refused
+
+
 async def test_without_raw_path_there_is_nothing_to_compare():
     app = apply_middleware(wrap_routes(TAGGED))(default)
     assert (await app(request("PUT", "/u/a/b", raw_path=None)))["params"] == ("a", "b")
