@@ -98,18 +98,22 @@ class WSDisconnect(ShallotError):
     """The client left. ``code`` and ``reason`` as the server tells them (1005 and ``""`` where it tells none)."""
 
     def __init__(self, code: int = 1005, reason: str = "") -> None:
-        super().__init__(f"the client left: {code} {reason}".rstrip())
         self.code = code
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the client left: {self.code} {self.reason}".rstrip()
 
 
 class CloseWith(ShallotError):
     """End the conversation with this close ``code`` and ``reason`` (RFC 6455 7.4; at most 123 bytes of UTF-8)."""
 
     def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"close with {code} {reason}".rstrip())
         self.code = code
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"close with {self.code} {self.reason}".rstrip()
 
 
 class EffectRefused(ShallotError, RuntimeError):
