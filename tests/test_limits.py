@@ -82,6 +82,7 @@ def test_limits_of_the_whole_app_are_the_default():
         row({"zzz": 1}, False, ValueError, "here: no limit is named 'zzz'; the names are accept_s, body_bytes, body_min_rate, ", id="unknown"),
         row({1: 1}, False, ValueError, "here: no limit is named 1; the names are accept_s", id="no-str"),
         row({"zzz": 1}, True, ValueError, "the names are accept_s, idle_s, linger_s, ", id="unknown-local"),
+        row({"idle_s": None, "body_s": 0}, False, ValueError, "here: limit 'body_s' must be above zero", id="after-one-that-is-off"),
         row({"body_s": 1}, True, ValueError, "here: limit 'body_s' holds for the whole app; set it with build_server(limits={'body_s': ...})", id="not-local"),
         row({"body_s": None}, False, ValueError, "here: limit 'body_s' cannot be off; expected a number of seconds", id="cannot-be-off"),
         row({"body_s": "1"}, False, TypeError, "here: limit 'body_s' must be a number of seconds, not '1'", id="text"),
