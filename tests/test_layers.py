@@ -17,7 +17,7 @@ FLOORS = [
     ["types", "errors"],
     ["limits", "codec", "codec.*"],
     ["effects", "deadline", "files", "threads"],
-    ["request", "response", "asgi", "body", "compose"],
+    ["request", "response", "asgi", "validate", "body", "compose"],
     ["failures", "validate"],
     ["sending"],
     ["websocket", "websocket.*", "middlewares.*", "channels", "channels.*"],

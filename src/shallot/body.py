@@ -3,19 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 
 from .deadline import DeadlinePassed, within
 from .errors import BadRequest, BodyTooLarge, ClientDisconnect, PeerError, RequestTimeout
-from .types import Event, Limits, Receive
+from .types import AllLimits, Event, Receive, Scope
 
-__all__ = ["BodyStream", "read_body"]
+__all__ = ["BodyStream", "StreamBody", "read_body", "take_body"]
+
+StreamBody = Callable[[Scope], bool | int]
+"""``stream_body(scope)``: whether the handler of this request reads the body itself, and at most how many bytes."""
 
 GRACE_S = 5.0
 """For so long ``body_min_rate`` asks nothing: connections begin slowly."""
+_LENGTH = re.compile(r"[0-9]{1,19}")
 
 
-async def read_body(receive: Receive, limits: Limits, declared: int | None) -> bytes:
+async def take_body(
+    request: dict[str, Any], scope: Scope, receive: Receive, limits: AllLimits, stream_body: StreamBody | None, *, may_have_body: bool
+) -> BodyStream | None:
+    """Read the request's ``body``; or, where ``stream_body`` says so, put ``stream`` into the request, and give it back."""
+    bound: Any = stream_body is not None and stream_body(scope)
+    if not isinstance(bound, int) or bound < 0:
+        raise TypeError(f"build_server: stream_body(scope) must return a bool, or a bound in bytes; got {bound!r}")
+    declared = declared_length(request["headers"])
+    if bound:
+        stream = BodyStream(receive, limits["stream_bytes"] if bound is True else bound, limits["body_s"], declared)
+        request["stream"] = stream
+        return stream
+    if may_have_body:
+        request["body"] = await read_body(receive, limits, declared)
+    return None
+
+
+def declared_length(headers: Mapping[str, str]) -> int | None:
+    """``content-length`` as a number, ``None`` where there is none; ``BadRequest`` unless it is at most 19 ASCII digits."""
+    length = headers.get("content-length")
+    if length is None:
+        return None
+    if not _LENGTH.fullmatch(length):
+        raise BadRequest("content-length is not a number (RFC 9110 8.6)")
+    return int(length)
+
+
+async def read_body(receive: Receive, limits: AllLimits, declared: int | None) -> bytes:
     """All of the body. ``declared`` is its ``content-length``, ``None`` without one.
 
     ``BodyTooLarge`` (413) before the first read where it is declared too large, else as soon as it is; ``RequestTimeout`` (408) once

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from secrets import token_hex
 from typing import Any
 
-from .errors import PeerError, ShallotError
+from .deadline import DeadlinePassed
+from .errors import ClientDisconnect, PeerError, ShallotError, Unavailable, real_error
 from .response import problem
 from .types import Response
 
-__all__ = ["report"]
+__all__ = ["report", "report_cut"]
 
 log = logging.getLogger("shallot")
 
@@ -19,7 +20,8 @@ log = logging.getLogger("shallot")
 def report(error: BaseException, scope: Mapping[str, Any], status: int | None = None) -> Response:
     """Write one record about ``error`` and give back the answer: ``status``, or the one that the error carries, or 500.
 
-    A peer's fault is INFO and one line. Ours is ERROR with the traceback and a trace id, which a 500 tells the client too.
+    A peer's fault is INFO and one line, ``Unavailable`` WARNING and one line. Ours is ERROR with the traceback and a trace id, which a 500 tells
+    the client too.
     What the client sent stands in a record only escaped and cut (CVE-2020-7694), its headers, query and body never.
     """
     if status is None:
@@ -27,6 +29,28 @@ def report(error: BaseException, scope: Mapping[str, Any], status: int | None = 
     if isinstance(error, PeerError):
         log.info("refused with %d: %.200a", status, str(error))
         return problem(status)
+    if isinstance(error, Unavailable):
+        log.warning("answered with 503: %.200a", str(error))
+        return problem(status)
     trace = token_hex(8)
     log.error("%.20s %.200a failed with %d [%s]", scope.get("method", "WS"), scope.get("path", ""), status, trace, exc_info=error, extra={"trace": trace})
     return problem(status, trace=trace) if status == 500 else problem(status)
+
+
+def report_cut(failure: BaseException) -> bool:
+    """Write one record about what ended a response after its first byte, and say whether it is our fault.
+
+    Every server cuts the connection of a response without its last event, so that it never looks whole. Our faults are raised too: the server,
+    or the test, shall know.
+    """
+    match real_error(failure):
+        case ClientDisconnect():
+            log.debug("the client left before the end of the response")
+        case DeadlinePassed():
+            log.info("connection cut: the client took nothing of the response for send_s")
+        case PeerError() as error:
+            log.info("connection cut in the middle of a response: %.200a", str(error))
+        case error:
+            log.error("connection cut in the middle of a response", exc_info=error)
+            return True
+    return False

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from contextvars import Context
 from inspect import isawaitable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from .deadline import within
 from .errors import Unavailable
-from .types import Handler, Receive, RunInThread, Scope, Send
+from .types import Handler, Receive, ResourceEffect, RunInThread, Scope, Send
 from .websocket.table import EffectTable
 
-__all__ = ["Lifecycle", "Plan", "live"]
+__all__ = ["Lifecycle", "Plan", "check_resources", "live"]
 
 log = logging.getLogger("shallot")
 
+Kinds: TypeAlias = Mapping[str, ResourceEffect]
 State = Literal["new", "starting", "running", "stopping", "stopped", "failed"]
 CAN_START = frozenset({"new", "stopped", "failed"})
 
@@ -38,7 +39,7 @@ class Plan(NamedTuple):
 
 
 @asynccontextmanager
-async def live(plan: Plan, scope: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def live(plan: Plan, scope: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
     """One life, in the task that enters it: gives the config. Whatever fails, all that was begun is ended, each step within ``shutdown_s``."""
     config: dict[str, Any] = {}
     context = {**scope, "config": config, "run_in_thread": plan.run_in_thread}
@@ -49,15 +50,24 @@ async def live(plan: Plan, scope: Mapping[str, Any]) -> AsyncIterator[dict[str, 
             value = await manager.__aenter__()
             stack.push_async_exit(_leaving(manager, plan.shutdown_s))
             config[name] = value
-            if isinstance(effects := getattr(value, "effects", None), Mapping):
-                plan.table.add(effects, where=f"resource {name!r}")
-                stack.callback(plan.table.remove, effects)
+            effects: Any = getattr(value, "effects", None)
+            if isinstance(effects, Mapping):
+                plan.table.add(cast(Kinds, effects), where=f"resource {name!r}")
+                stack.callback(plan.table.remove, cast(Kinds, effects))
         if plan.on_start is not None:
             _join(config, await plan.on_start(context))
         if plan.on_stop is not None:
             stack.push_async_callback(_stop, plan.on_stop, context, plan.shutdown_s)
         stack.push_async_callback(plan.drain, plan.shutdown_s)
         yield config
+
+
+def check_resources(resources: Mapping[str, Any]) -> None:
+    """``TypeError`` unless each can be entered, or called to give what can."""
+    for name, resource in resources.items():
+        if not _is_manager(resource) and not callable(resource):
+            cure = "give an async context manager, or a function of the config that returns one"
+            raise TypeError(f"build_server: resource {name!r} cannot be entered: {type(resource).__name__}; {cure}")
 
 
 async def _open(name: str, resource: Any, config: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
@@ -98,9 +108,10 @@ def _join(config: dict[str, Any], given: object) -> None:
         return
     if not isinstance(given, Mapping):
         raise TypeError(f"on_start returned {type(given).__name__}; expected a dict that joins the config, or None")
-    if taken := sorted(str(name) for name in given if name in config):
+    joining = cast("Mapping[str, Any]", given)
+    if taken := sorted(joining.keys() & config.keys()):
         raise ValueError(f"on_start gave {', '.join(taken)}, which is the name of a resource; choose another name")
-    config.update(given)
+    config.update(joining)
 
 
 class Lifecycle:
@@ -115,7 +126,7 @@ class Lifecycle:
         self._owner: asyncio.Task[None] | None = None
         self.state: State = "new"
         nothing_to_start = not plan.resources and plan.on_start is None
-        self.config: dict[str, Any] | None = {} if nothing_to_start else None
+        self.config: Mapping[str, Any] | None = {} if nothing_to_start else None
 
     async def admit(self) -> Mapping[str, Any]:
         """The config, as soon as there is one; ``Unavailable`` where there will be none: after a failed start, and from the shutdown on.
@@ -151,7 +162,7 @@ class Lifecycle:
         await send({"type": "lifespan.shutdown.complete"})
 
     @asynccontextmanager
-    async def _alive(self, scope: Mapping[str, Any]) -> AsyncIterator[None]:
+    async def _alive(self, scope: Mapping[str, Any]) -> AsyncGenerator[None, None]:
         try:
             async with live(self._plan, scope) as config:
                 self.config = config

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
-from .asgi import RawHeaders, announced_length, declared_length, handshake_headers, is_handshake, may_have_body, request_reader, response_headers
-from .body import BodyStream, read_body
+from .asgi import request_reader
+from .body import BodyStream, StreamBody, take_body
 from .compose import as_handler, read_spec
 from .deadline import DeadlinePassed, within
 from .errors import ClientDisconnect, ShallotError, Unavailable, real_error
-from .failures import report
-from .files import FileStream
-from .lifecycle import Lifecycle, Plan
+from .failures import report, report_cut
+from .lifecycle import Lifecycle, Plan, check_resources
 from .limits import check_limits, default_limits
 from .response import text
-from .sending import Work, close_stream, deliver, open_file, send_answer, send_whole
+from .sending import Content, Work, close_stream, open_content, send_answer, send_whole
 from .threads import Threads
-from .types import AnyEffect, EffectFunction, Handler, Limits, Receive, Response, Scope, Send
+from .types import AllLimits, EffectFunction, Handler, Limits, Receive, Response, Scope, Send
+from .validate import RawHeaders, handshake_headers, header_writer, is_handshake
 from .websocket.conversations import Conversations
 from .websocket.table import EffectTable
 
@@ -30,9 +28,8 @@ __all__ = ["App", "build_server", "standard_not_found"]
 
 log = logging.getLogger("shallot")
 
-SHORTHANDS = {"max_responde_timeout_s": "response_s", "max_receive_timeout_s": "body_s", "max_body_bytes": "body_bytes"}
 PLAIN_KEYS = frozenset({"status", "headers", "body", "cookies"})
-"""A response with no other key has only to be sent."""
+"""A response with no other key needs no preparation."""
 
 
 def build_server(
@@ -45,15 +42,39 @@ def build_server(
     resources: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
     max_body_bytes: int | None = None,
-    stream_body: Callable[[Scope], bool | int] | None = None,
+    stream_body: StreamBody | None = None,
     effects: Mapping[str, EffectFunction] | None = None,
     threads: int = 40,
 ) -> App:
-    """An ASGI application that answers with ``handler(request)``."""
-    given = {name: value for name, value in zip(SHORTHANDS, (max_responde_timeout_s, max_receive_timeout_s, max_body_bytes), strict=True) if value is not None}
+    """An ASGI application that answers every request and every WebSocket with ``handler(request)``. For any server: uvicorn, hypercorn, granian.
+
+    Options, checked now (``TypeError`` or ``ValueError``, with the cure):
+
+    ``max_responde_timeout_s``  short for ``limits={"response_s": ...}``: seconds until the response, not its stream (60)
+    ``max_receive_timeout_s``   short for ``limits={"body_s": ...}``: seconds for the request's body (30)
+    ``max_body_bytes``          short for ``limits={"body_bytes": ...}``: the largest body (1 MiB)
+    ``limits``                  all bounds and deadlines by name, see ``shallot.limits``; those left out have their defaults
+    ``resources``               ``{"db": pool}``: async context managers, or functions ``(config so far)`` that return one. Entered in order at
+                                the start, left in reverse at the stop; each value is ``request["config"][name]``. A value with an attribute
+                                ``effects``, a dict kind -> ``async f(effect, scope, mailbox)``, brings kinds of effects
+    ``on_start``                ``f(context)`` after the resources; the dict it returns joins ``request["config"]``. ``context`` is the lifespan
+                                scope with ``config``
+    ``on_stop``                 ``f(context)`` after the conversations have ended, before the resources are left
+    ``stream_body``             ``f(scope)``: true, or a bound in bytes, where the handler reads ``request["stream"]`` itself (``limits["stream_bytes"]``)
+    ``effects``                 ``{"my.kind": f}``, ``async f(effect, scope)``: kinds of effects of your own, for conversations and responses
+    ``threads``                 how many plain ``def`` functions run at the same time (40)
+
+    A request that is not what HTTP allows, or more than the limits, is answered with 400, 408, 413, 414 or 431 and never reaches ``handler``.
+    What ``handler`` raises is logged and answered with a small 500; ``shallot.errors`` with their status. ``app.spec`` lists what was composed.
+
+        >>> async def hello(request):
+        ...     return {"status": 200, "body": b"hello"}
+        >>> app = build_server(hello, max_body_bytes=65536)
+    """
+    shorthands = {"response_s": max_responde_timeout_s, "body_s": max_receive_timeout_s, "body_bytes": max_body_bytes}
     return App(
         handler,
-        limits=_all_limits(limits or {}, given),
+        limits=_join_limits(cast(AllLimits, limits or {}), {name: value for name, value in shorthands.items() if value is not None}),
         on_start=on_start,
         on_stop=on_stop,
         resources=resources or {},
@@ -64,34 +85,31 @@ def build_server(
 
 
 async def standard_not_found(request: Any) -> Response:
-    """404, "Not Found": the default handler of most piles. On a WebSocket it is a denial."""
+    """404, "Not Found": the default handler of most piles. On a WebSocket it is a denial.
+
+    >>> asyncio.run(standard_not_found({}))["status"]
+    404
+    """
     return text("Not Found", 404)
 
 
-def _all_limits(limits: Limits, shorthands: Mapping[str, float]) -> Limits:
-    for shorthand, value in shorthands.items():
-        if SHORTHANDS[shorthand] in limits:
-            raise ValueError(f"build_server: {shorthand}= is the limit {SHORTHANDS[shorthand]!r}, which limits= gives too; leave out one of them")
-    chosen = cast(Limits, {**limits, **{SHORTHANDS[shorthand]: value for shorthand, value in shorthands.items()}})
-    check_limits(chosen, where="build_server")
-    return {**default_limits(), **chosen}
-
-
 class App:
-    """What ``build_server`` gives: an ASGI 3 application. All its state is its own; ``spec`` lists what was composed, outermost first."""
+    """What ``build_server`` gives: an ASGI 3 application. All its state is its own. ``spec`` lists what was composed, outermost first."""
 
     def __init__(
         self,
         handler: Handler,
         *,
-        limits: Limits,
+        limits: AllLimits,
         on_start: Callable[[Any], Any] | None,
         on_stop: Callable[[Any], Any] | None,
         resources: Mapping[str, Any],
-        stream_body: Callable[[Scope], bool | int] | None,
+        stream_body: StreamBody | None,
         effects: Mapping[str, EffectFunction],
         threads: int,
     ) -> None:
+        _check_functions(on_start=on_start, on_stop=on_stop, stream_body=stream_body)
+        check_resources(resources)
         pool = Threads(threads)
         self.spec = read_spec(handler)
         self._handler = as_handler(handler)
@@ -99,15 +117,16 @@ class App:
         self._response_s = limits["response_s"]
         self._send_s = limits["send_s"]
         self._stream_body = stream_body
-        self._table = EffectTable(effects)
-        self._conversations = Conversations(limits, self._table)
         self._run_in_thread = pool.run
         self._request_from_scope = request_reader(limits, pool.run)
+        self._response_headers = header_writer()
+        self._table = EffectTable(effects)
+        self._conversations = Conversations(limits, self._table)
         self._life = Lifecycle(
             Plan(
-                resources=resources,
-                on_start=None if on_start is None else as_handler(on_start),
-                on_stop=None if on_stop is None else as_handler(on_stop),
+                resources=dict(resources),
+                on_start=on_start and as_handler(on_start),
+                on_stop=on_stop and as_handler(on_stop),
                 table=self._table,
                 drain=self._conversations.drain,
                 run_in_thread=pool.run,
@@ -122,28 +141,33 @@ class App:
             await self._other_line(scope, receive, send)
             return
         response: Any = None
-        body: BodyStream | None = None
+        stream: BodyStream | None = None
         is_read = False
         try:
             config = self._life.config
             if config is None:
                 config = await self._life.admit()
-            request = self._request_from_scope(scope, config)
-            if self._stream_body is not None or may_have_body(request):
-                body = await self._take_body(request, scope, receive)
-            is_read = body is None
+            request, may_have_body = self._request_from_scope(scope, config)
+            if may_have_body or self._stream_body is not None:
+                stream = await take_body(request, scope, receive, self._limits, self._stream_body, may_have_body=may_have_body)
+            is_read = stream is None
             response = await within(self._response_s, self._handler(request))
-            headers = response_headers(response, request["method"])
+            headers = self._response_headers(response, request)
             content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
         except (Exception, BaseExceptionGroup) as error:
-            await self._answer_error(error, response, scope, send, hang_up=not is_read)
+            if stream is not None:
+                is_read = stream.whole
+                stream.ended.set()
+            await self._answer_error(error, response, scope, receive, send, hang_up=not is_read)
             return
-        if content is None and request["method"] != "HEAD":
-            await deliver(within(self._send_s, send_whole(send, response["status"], headers, response.get("body", b""))))
-        else:
-            await deliver(send_answer(response, headers, content, scope, send, self._limits, partial(_while_connected, receive, body)))
-        if body is not None:
-            await body.aclose()
+        if content is not None or stream is not None or request["method"] == "HEAD":
+            await self._send_answer(response, headers, content, scope, receive, send, stream)
+            return
+        try:
+            await within(self._send_s, send_whole(send, response["status"], headers, response.get("body", b"")))
+        except (Exception, BaseExceptionGroup) as error:
+            if report_cut(error):
+                raise
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """WebSocket: scope -> request dict -> handler -> response dict -> accept or denial -> converse -> close -> hooks."""
@@ -154,18 +178,18 @@ class App:
             config = self._life.config
             if config is None:
                 config = await self._life.admit()
-            request = self._request_from_scope(scope, config)
+            request, _ = self._request_from_scope(scope, config)
             response = await within(self._limits["accept_s"], self._handler(request))
             accepted = is_handshake(response)
-            headers = handshake_headers(response) if accepted else response_headers(response, "WS")
+            headers = handshake_headers(response) if accepted else self._response_headers(response, request)
             content = await self._prepare(response, headers, request)
         except (Exception, BaseExceptionGroup) as error:
-            await self._answer_error(error, response, scope, send)
+            await self._answer_error(error, response, scope, receive, send)
             return
         if accepted:
             await self._conversations.converse(response["websocket"], request, receive, send, headers)
         else:
-            await deliver(send_answer(response, headers, content, scope, send, self._limits, partial(_while_connected, receive, None)))
+            await self._send_answer(response, headers, content, scope, receive, send)
 
     async def _other_line(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["type"]:
@@ -174,45 +198,17 @@ class App:
             case "lifespan":
                 await self._life.lifespan(scope, receive, send)
             case kind:
-                raise ValueError(f"shallot speaks the ASGI protocols http, websocket and lifespan, not {kind!r}")
+                raise ValueError(f"shallot speaks ASGI's http, websocket and lifespan; not {kind!r}")
 
-    # ---- the stages, in order
+    # ---- stages of both lines
 
-    async def _take_body(self, request: dict[str, Any], scope: Scope, receive: Receive) -> BodyStream | None:
-        """Put ``body`` or ``stream`` into the request."""
-        declared = declared_length(request["headers"])
-        bound: object = self._stream_body is not None and self._stream_body(scope)
-        if bound is False:
-            if may_have_body(request):
-                request["body"] = await read_body(receive, self._limits, declared)
-            return None
-        if not isinstance(bound, int):
-            raise TypeError(f"build_server: stream_body(scope) must return a bool, or a bound in bytes; got {type(bound).__name__}")
-        stream = BodyStream(receive, self._limits["stream_bytes"] if bound is True else bound, self._limits["body_s"], declared)
-        request["stream"] = stream
-        return stream
+    async def _prepare(self, response: Response, headers: RawHeaders, request: Any) -> Content:
+        """What comes after the checks and before the first byte: the response's effects, and whatever it streams from is opened."""
+        if "effects" in response:
+            await within(self._limits["effects_s"], self._perform(response["effects"], request))
+        return await open_content(response, headers, request, self._run_in_thread)
 
-    async def _prepare(self, response: Response, headers: RawHeaders, request: Any) -> AsyncIterator[bytes] | Path | None:
-        """What a response needs before its first byte: its effects performed, its file opened. Gives what will be streamed."""
-        if effects := response.get("effects"):
-            await within(self._limits["effects_s"], self._perform(effects, request))
-        if "stream" in response:
-            return aiter(response["stream"])
-        if "file" not in response:
-            return None
-        reader, size = await self._run_in_thread(open_file, response["file"])
-        announced = announced_length(headers)
-        if announced is None:
-            headers.append((b"content-length", b"%d" % size))
-        elif announced != size:
-            reader.close()
-            raise ValueError(f"header 'content-length' says {announced} and the file has {size} bytes; leave the header out")
-        if request["type"] == "http" and "http.response.pathsend" in (request.get("extensions") or ()):
-            reader.close()
-            return Path(os.path.abspath(response["file"]))
-        return FileStream(reader, size, self._run_in_thread)
-
-    async def _perform(self, effects: Sequence[AnyEffect], request: Any) -> None:
+    async def _perform(self, effects: Any, request: Any) -> None:
         for effect in effects:
             try:
                 await self._table.perform(effect, request)
@@ -223,27 +219,50 @@ class App:
                     raise
                 raise RuntimeError(f"the effect {effect.get('type')!r} of a response failed") from error
 
-    async def _answer_error(self, failure: BaseException, response: Any, scope: Scope, send: Send, *, hang_up: bool = False) -> None:
-        """Answer what went wrong before the first byte. ``hang_up``: some of the request was not read, so nothing can follow on its connection."""
+    async def _answer_error(
+        self, failure: BaseException, response: Any, scope: Scope, receive: Receive, send: Send, *, hang_up: bool = False
+    ) -> None:
+        """Answer what went wrong before the first byte. ``hang_up``: some of the request was not read, so no other can follow on its connection."""
         error = real_error(failure)
         if isinstance(response, dict):
             await close_stream(cast("dict[str, Any]", response).get("stream"), seconds=self._limits["hook_s"])
         if not isinstance(error, Exception):
             raise failure
         if isinstance(error, ClientDisconnect):
-            log.debug("%s; the handler was not called", error)
+            log.debug("%s; nobody is answered", error)
             return
         answer = report(error, scope, 503 if isinstance(error, DeadlinePassed) else None)
-        headers = response_headers(answer, "GET")
-        if hang_up and scope.get("http_version") in ("1.0", "1.1"):
-            headers.append((b"connection", b"close"))
-        await deliver(send_answer(answer, headers, None, scope, send, self._limits))
+        lines = self._response_headers(answer, scope)
+        if hang_up:
+            _hang_up(lines, scope)
+        await self._send_answer(answer, lines, None, scope, receive, send)
+
+    async def _send_answer(
+        self, response: Response, lines: RawHeaders, content: Content, scope: Scope, receive: Receive, send: Send, stream: BodyStream | None = None
+    ) -> None:
+        """Send any response: to a HEAD, from a stream or a file, to a WebSocket's handshake. ``stream`` is the request's, which ends here."""
+        try:
+            if stream is not None and not stream.whole:
+                _hang_up(lines, scope)
+            await send_answer(response, lines, content, scope, send, self._limits, partial(_while_connected, receive, stream))
+        except (Exception, BaseExceptionGroup) as error:
+            if report_cut(error):
+                raise
+        finally:
+            if stream is not None:
+                stream.ended.set()
+
+
+def _hang_up(headers: RawHeaders, scope: Scope) -> None:
+    """Have the server close the connection after this response; HTTP/2 and 3 do without, and forbid the word."""
+    if scope.get("http_version") in ("1.0", "1.1"):
+        headers.append((b"connection", b"close"))
 
 
 async def _while_connected(receive: Receive, body: BodyStream | None, work: Work) -> bytes:
     """Await ``work(is_gone)``, and cancel it once the client left: that is a ``ClientDisconnect``. A cancellation from outside is passed on.
 
-    Where the request is streamed too, its own reader hears that the client left; only after that is there anything to watch.
+    Where the request is streamed too, its own reader hears that the client left; only after its end is there anything to watch.
     """
     task = cast("asyncio.Task[Any]", asyncio.current_task())
     others = task.cancelling()
@@ -274,3 +293,17 @@ async def _while_connected(receive: Receive, body: BodyStream | None, work: Work
     if gone:
         raise ClientDisconnect
     return last
+
+
+def _join_limits(limits: AllLimits, shorthands: AllLimits) -> AllLimits:
+    if both := sorted(limits.keys() & shorthands.keys()):
+        raise ValueError(f"build_server: {', '.join(both)} is given by limits= and by its shorthand; leave out one of them")
+    chosen = {**limits, **shorthands}
+    check_limits(chosen, where="build_server")
+    return {**default_limits(), **chosen}
+
+
+def _check_functions(**functions: object) -> None:
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise TypeError(f"build_server: {name} must be a function, not {function!r}")

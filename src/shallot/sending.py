@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -10,22 +11,27 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, NamedTuple
 
-from .asgi import RawHeaders, announced_length
-from .deadline import DeadlinePassed, within
-from .errors import ClientDisconnect, PeerError, real_error
-from .files import FileReader
-from .types import Event, Limits, Scope, Send
+from .deadline import within
+from .errors import ClientDisconnect
+from .files import FileReader, FileStream
+from .types import AllLimits, Event, RunInThread, Scope, Send
+from .validate import RawHeaders, announced_length
 
-__all__ = ["close_stream", "deliver", "open_file", "send_answer", "send_whole"]
+__all__ = ["Content", "Watch", "Work", "close_stream", "open_content", "send_answer", "send_whole"]
 
 log = logging.getLogger("shallot")
 
+TURN_EVERY = 64
+"""After so many chunks the loop gets a turn: to a client that has left ``send`` never waits, and a stream without an await of its own would keep the loop."""
 LEFT = "the client left before the end of the response"
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # not blocking: to open a pipe must not wait for its writer
 
 Work = Callable[[Callable[[], bool]], Coroutine[Any, Any, bytes]]
 Watch = Callable[[Work], Awaitable[bytes]]
 """Awaits ``work(is_gone)`` and cancels it where the client leaves meanwhile, which is then a ``ClientDisconnect``."""
+
+Content = AsyncIterator[bytes] | Path | None
+"""What a response streams from; the file that the server sends by itself; or nothing but its body."""
 
 
 class Door(NamedTuple):
@@ -39,26 +45,6 @@ HTTP = Door("http.response.start", "http.response.body")
 DENIAL = Door("websocket.http.response.start", "websocket.http.response.body")
 
 
-async def deliver(sending: Awaitable[None]) -> None:
-    """Await ``sending``. A client that left is no error. Anything else is logged once and raised, so that the server cuts the connection:
-    without its last event a response must not look whole.
-    """
-    try:
-        await sending
-    except (Exception, BaseExceptionGroup) as error:
-        match real_error(error):
-            case ClientDisconnect():
-                log.debug(LEFT)
-                return
-            case DeadlinePassed():
-                log.info("the connection is cut: the client takes nothing of the response for send_s")
-            case PeerError() as fault:
-                log.info("the connection is cut after the response began: %.200a", str(fault))
-            case fault:
-                log.error("the connection is cut: the response failed after it began", exc_info=fault)
-        raise
-
-
 async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes, door: Door = HTTP) -> None:
     try:
         await send({"type": door.start, "status": status, "headers": headers})
@@ -67,11 +53,10 @@ async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes, 
         raise ClientDisconnect(LEFT) from error
 
 
-async def send_answer(response: Mapping[str, Any], headers: RawHeaders, content: Any, scope: Scope, send: Send, limits: Limits, watch: Watch | None = None) -> None:
-    """Send any response to the request or the handshake of ``scope``. ``content`` is what it streams from, the path of its file, or ``None``.
-
-    Each event has ``send_s``. What is streamed from is closed on every path, begun or not.
-    """
+async def send_answer(
+    response: Mapping[str, Any], headers: RawHeaders, content: Content, scope: Scope, send: Send, limits: AllLimits, watch: Watch
+) -> None:
+    """Send any response to the request or the handshake of ``scope``. Each event has ``send_s``; ``content`` is closed on every path, begun or not."""
     send_s = limits["send_s"]
     door = HTTP if scope["type"] == "http" else DENIAL
     is_head = scope.get("method") == "HEAD"
@@ -96,7 +81,11 @@ async def _send_chunks(send: Send, door: Door, chunks: AsyncIterator[Any], left:
 
     ``TypeError`` for a chunk that is not bytes, ``ValueError`` for too few. An iterator that swallows its cancellation is not asked again.
     """
+    turns = 0
     async for chunk in chunks:
+        turns += 1
+        if not turns % TURN_EVERY:
+            await asyncio.sleep(0)
         if is_gone():
             break
         if not isinstance(chunk, bytes):
@@ -118,6 +107,26 @@ async def _send(send: Send, event: Event) -> None:
         await send(event)
     except OSError as error:
         raise ClientDisconnect(LEFT) from error
+
+
+async def open_content(response: Mapping[str, Any], headers: RawHeaders, scope: Mapping[str, Any], run_in_thread: RunInThread) -> Content:
+    """What a response streams from, ready to go, so that a missing file is known before the first byte. Adds a file's ``content-length``."""
+    if "stream" in response:
+        stream: AsyncIterator[bytes] = aiter(response["stream"])
+        return stream
+    if "file" not in response:
+        return None
+    reader, size = await run_in_thread(open_file, response["file"])
+    announced = announced_length(headers)
+    if announced is None:
+        headers.append((b"content-length", b"%d" % size))
+    elif announced != size:
+        reader.close()
+        raise ValueError(f"header 'content-length' says {announced} and the file has {size} bytes; leave the header out, it is set from the file")
+    if scope["type"] == "http" and "http.response.pathsend" in (scope.get("extensions") or ()):
+        reader.close()
+        return Path(await run_in_thread(os.path.abspath, response["file"]))
+    return FileStream(reader, size, run_in_thread)
 
 
 def open_file(path: str | os.PathLike[str]) -> tuple[FileReader, int]:

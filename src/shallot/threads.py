@@ -19,6 +19,8 @@ class Threads:
     """At most ``count`` threads, begun when first needed; ``close`` ends them, and a later ``run`` begins new ones."""
 
     def __init__(self, count: int) -> None:
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"build_server: threads must be at least 1, not {count!r}")
         self._count = count
         self._pool: ThreadPoolExecutor | None = None
 

@@ -19,7 +19,16 @@ sec-fetch-user sec-websocket-extensions sec-websocket-key sec-websocket-protocol
 strict-transport-security te traceparent tracestate trailer transfer-encoding upgrade upgrade-insecure-requests user-agent vary via
 www-authenticate x-content-type-options x-csrf-token x-forwarded-for x-forwarded-host x-forwarded-proto x-frame-options x-real-ip
 x-request-id x-requested-with""".split()
-_TEXT = {name.encode(): name for name in _COMMON}
+
+
+class _Names(dict[bytes, str]):
+    """The common names are found, the others made: half the cost of ``get`` and a test, ten times a request."""
+
+    def __missing__(self, name: bytes) -> str:
+        return name.decode("latin-1").lower()
+
+
+_TEXT = _Names({name.encode(): name for name in _COMMON})
 _BYTES = {name: name.encode() for name in _COMMON}
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -36,7 +45,7 @@ def parse_headers(raw: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
     >>> parse_headers([(b"host", b"x"), (b"accept", b"a/b"), (b"accept", b"c/d")])
     {'host': 'x', 'accept': 'a/b,c/d'}
     """
-    headers = {_TEXT.get(name) or name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
+    headers = {_TEXT[name]: value.decode("latin-1") for name, value in raw}
     return headers if len(headers) == len(raw) else _join(raw)
 
 

@@ -1,0 +1,172 @@
+"""Response dict -> the header lines of the event that starts it, after which it can go out through any server. Nothing waits or is sent here."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any, cast
+
+from .codec.headers import format_headers
+
+__all__ = ["RawHeaders", "announced_length", "handshake_headers", "header_writer", "is_handshake"]
+
+log = logging.getLogger("shallot")
+
+RawHeaders = list[tuple[bytes, bytes]]
+WriteHeaders = Callable[[Any, Mapping[str, Any]], RawHeaders]
+
+HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
+"""What belongs to one connection (RFC 9110 7.6.1): the server's to say, and forbidden over HTTP/2."""
+BODYLESS = frozenset({204, 304})
+"""No content follows them (RFC 9110 15.3.5, 15.4.5)."""
+REPEATED = frozenset({"cache-control", "content-encoding", "content-language", "content-type", "vary", "x-content-type-options"})
+"""Headers whose few values an app repeats, so that the lines made of them are worth keeping. None of them holds a secret."""
+CONVERSATION_KEYS = frozenset({"handler", "hooks", "limits", "params", "subprotocol", "taps"})
+
+_COMMON_KEYS = frozenset({"status", "headers", "body"})
+_NO_HEADERS: Mapping[str, str] = {}
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+
+
+def header_writer() -> WriteHeaders:
+    """A function ``(response, request) -> header lines`` that checks the whole response: after this it can be sent to any server.
+
+    ``content-length`` is set from ``body``. ``TypeError`` or ``ValueError`` for what is no response to ``request``; the text says what came.
+    An app repeats itself: the lines of a few headers are remembered, and a response that holds nothing else is passed at a glance.
+    """
+    lengths = [(str(length), (b"content-length", b"%d" % length)) for length in range(1024)]
+    known: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+
+    def response_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
+        if response.__class__ is not dict or not _COMMON_KEYS.issuperset(response):
+            return look_closely(response, request)
+        status, body, headers = response.get("status"), response.get("body", b""), response.get("headers", _NO_HEADERS)
+        if status.__class__ is not int or not 200 <= status <= 599 or status in BODYLESS or body.__class__ is not bytes or headers.__class__ is not dict:
+            return look_closely(response, request)
+        size = len(body)
+        text, length = lengths[size] if size < 1024 else (str(size), (b"content-length", b"%d" % size))
+        lines: RawHeaders = []
+        try:
+            for name, value in headers.items():
+                if name != "content-length":
+                    lines.append(known[name, value])
+                elif value != text:
+                    return look_closely(response, request)
+        except (KeyError, TypeError):  # not seen before; a list of values
+            return look_closely(response, request)
+        lines.append(length)
+        return lines
+
+    def look_closely(response: Any, request: Mapping[str, Any]) -> RawHeaders:
+        lines = _checked_headers(response, request)
+        for name, value in response.get("headers", _NO_HEADERS).items():
+            if name in REPEATED and isinstance(value, str) and len(value) <= 256 and len(known) < 1024:
+                known[name, value] = format_headers({name: value})[0]
+        return lines
+
+    return response_headers
+
+
+def _checked_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
+    if not isinstance(response, dict):
+        raise TypeError(f"the handler returned {type(response).__name__}; expected a response dict, like text('hi') or {{'status': 200}}")
+    checked = cast("dict[str, Any]", response)
+    status, body = _check_status(checked.get("status")), checked.get("body", b"")
+    _check_body(body)
+    _check_other_keys(checked)
+    lines = _without_hop(_format(checked), status, request)
+    is_long = "stream" in checked or "file" in checked
+    if status in BODYLESS and (body or is_long):
+        raise ValueError(f"a response with status {status} has no body; leave out body, stream and file")
+    values = {value for name, value in lines if name == b"content-length"}
+    if len(values) > 1 or not all(map(_LENGTH.fullmatch, values)):
+        raise ValueError("header 'content-length': expected one number; leave it out, it is set from the body")
+    length = announced = announced_length(lines)
+    if status in BODYLESS:
+        length = None
+    elif not is_long and (announced is None or body or request["method"] != "HEAD"):
+        length = len(body)
+        if announced not in (None, length):
+            raise ValueError(f"header 'content-length' says {announced} and the body has {length} bytes; leave the header out, it is set from the body")
+    others = [line for line in lines if line[0] != b"content-length"]
+    return others if length is None else [*others, (b"content-length", b"%d" % length)]
+
+
+def is_handshake(response: Any) -> bool:
+    """Whether a WebSocket's handler accepted: status 101 and a conversation under ``websocket``."""
+    return isinstance(response, dict) and cast("dict[str, Any]", response).get("status") == 101 and "websocket" in response
+
+
+def handshake_headers(response: Mapping[str, Any]) -> RawHeaders:
+    """The header lines that accept a WebSocket: those of a response with status 101, without what describes a body or a connection.
+
+    ``sec-websocket-*`` is the server's to say: ``ValueError``.
+    """
+    conversation = response["websocket"]
+    if not isinstance(conversation, Mapping) or not CONVERSATION_KEYS <= conversation.keys():
+        raise TypeError(f"a response's websocket must be a dict of {', '.join(sorted(CONVERSATION_KEYS))}; the decorator @websocket makes it")
+    _check_other_keys(response)
+    if response.get("body", b"") != b"" or "stream" in response or "file" in response:
+        raise ValueError("a response with status 101 has no body; leave out body, stream and file: the conversation yields what is to be sent")
+    lines = _format(response)
+    for name, _ in lines:
+        if name.startswith(b"sec-websocket-"):
+            raise ValueError(f"header {name.decode()!r} is the server's to send; a subprotocol is chosen by ws_accept(subprotocol=...)")
+    return [line for line in lines if line[0] not in HOP_BY_HOP and line[0] not in (b"content-length", b"content-type")]
+
+
+def announced_length(lines: RawHeaders) -> int | None:
+    """``content-length`` of checked headers."""
+    return next((int(value) for name, value in lines if name == b"content-length"), None)
+
+
+def _without_hop(lines: RawHeaders, status: int, request: Mapping[str, Any]) -> RawHeaders:
+    """Without the headers of the connection. Only 426 over HTTP/1 keeps ``upgrade``, which it must say (RFC 9110 7.8, 15.5.22)."""
+    if status == 426 and request.get("http_version") in ("1.0", "1.1"):
+        others = [line for line in lines if line[0] not in (b"upgrade", b"connection")]
+        return [*_without_hop(others, 0, request), *(line for line in lines if line[0] == b"upgrade"), (b"connection", b"upgrade")]
+    dropped = {name for name, _ in lines if name in HOP_BY_HOP}
+    if dropped:
+        log.warning("left out of a response, as they are the server's to say: %s", b", ".join(sorted(dropped)).decode())
+    return [line for line in lines if line[0] not in dropped]
+
+
+def _format(response: Mapping[str, Any]) -> RawHeaders:
+    headers = response.get("headers", _NO_HEADERS)
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"a response's headers must be a dict, got {type(headers).__name__}; several values of one name are a list: {{'set-cookie': [...]}}")
+    return format_headers(cast("Mapping[str, str | list[str]]", headers))
+
+
+def _check_status(status: object) -> int:
+    if isinstance(status, bool) or not isinstance(status, int):
+        raise TypeError(f"a response's status must be an int, like 200; got {type(status).__name__}")
+    if status == 101:
+        raise ValueError("status 101 answers a WebSocket request and needs the key 'websocket'; use @websocket, and the method 'WS' in the route")
+    if not 200 <= status <= 599:
+        raise ValueError(f"a response's status must be 200 to 599, got {status}")
+    return status
+
+
+def _check_body(body: object) -> None:
+    if isinstance(body, str):
+        raise TypeError("a response's body must be bytes, got str; make the response with text(...) or encode it")
+    if not isinstance(body, bytes):
+        raise TypeError(f"a response's body must be bytes, got {type(body).__name__}; for JSON there is json(...)")
+
+
+def _check_other_keys(response: Mapping[str, Any]) -> None:
+    """The rarer keys. Those that are nobody's here are a middleware's own, and allowed."""
+    if response.get("cookies"):
+        raise ValueError("the response has 'cookies', which nobody turned into set-cookie; put wrap_cookies() into apply_middleware(...)")
+    effects: object = response.get("effects", ())
+    if not isinstance(effects, (list, tuple)) or not all(isinstance(effect, Mapping) for effect in cast("list[object]", effects)):
+        raise TypeError("a response's effects must be a list of dicts, like [publish('orders', order)]")
+    if "stream" in response and not hasattr(response["stream"], "__aiter__"):
+        raise TypeError(f"a response's stream must be an async iterable of bytes, got {type(response['stream']).__name__}")
+    if "file" in response and not isinstance(response["file"], (str, PathLike)):
+        raise TypeError(f"a response's file must be a path, got {type(response['file']).__name__}")
+    if (bool(response.get("body")), "stream" in response, "file" in response).count(True) > 1:
+        raise ValueError("a response has one of body, stream and file; leave out the others")
