@@ -29,6 +29,7 @@ DEVIATIONS: Mapping[tuple[str, str], Instead] = {
     ("accept headers", "granian"): Instead({"x-layer": "", "x-from-accept": "", "set-cookie": ""}, "headers of websocket.accept are not sent"),
     ("length and chunks", "granian"): Instead(200, "content-length is taken away beside transfer-encoding before the app can see both"),
     ("speaks too early", "hypercorn"): Instead(1, "data before the answer to the handshake: the app is never told that this client left"),
+    ("a stream keeps it from ending", "granian"): Instead(True, "SIGTERM waits for open responses without a limit, and the app is not told"),
     ("shutdown codes", "granian"): Instead({None: 50}, "connections are cut before the app hears of the shutdown"),
     ("told reset", "granian"): Instead("1005 ''", NO_CODE),
 }
