@@ -129,3 +129,22 @@ async def test_asking_too_early_gives_nothing():
     assert mailbox.take() is None
     for closing in mailbox.shut():
         await closing
+
+
+async def test_what_never_began_is_closed_all_the_same():
+    class Items:
+        closed = 0
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            raise StopAsyncIteration
+
+        async def aclose(self):
+            self.closed += 1
+
+    mailbox, listener = a_mailbox(), Items()
+    await do(mailbox, feed("n", listener))
+    await do(mailbox, unfeed("n"))
+    assert listener.closed == 1

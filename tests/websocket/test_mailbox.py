@@ -156,3 +156,16 @@ async def test_shutting_closes_every_source():
         await closing
     assert [source.closed for source in sources] == [1, 1]
     mailbox.stir()
+
+
+async def test_what_could_not_be_opened_is_not_there():
+    class Broken(Given):
+        def open(self, wake, bound):
+            raise LookupError("no such queue")
+
+    mailbox = a_mailbox()
+    with pytest.raises(LookupError):
+        mailbox.open("k", Broken(), 1)
+    assert not mailbox.is_open("k")
+    mailbox.open("k", Given(), 1)
+    assert mailbox.is_open("k")

@@ -19,13 +19,14 @@ FEED_AHEAD = 16
 class Feed:
     """Reads ``items`` ahead by ``bound`` messages, then waits until the conversation takes one."""
 
-    __slots__ = ("_bound", "_items", "_messages", "_name", "_room", "_task", "_wake", "done")
+    __slots__ = ("_begun", "_bound", "_items", "_messages", "_name", "_room", "_task", "_wake", "done")
 
     def __init__(self, name: str, items: AsyncIterator[Any]) -> None:
         self._name = name
         self._items = items
         self._messages: deque[Mapping[str, Any]] = deque()
         self._room: asyncio.Event = asyncio.Event()
+        self._begun = False
         self.done = False
 
     def open(self, wake: Callable[[], None], bound: int) -> None:
@@ -45,8 +46,11 @@ class Feed:
         self._messages.clear()
         self._task.cancel()
         await asyncio.wait([self._task])
+        if not self._begun:
+            await _close(self._items)
 
     async def _read(self) -> None:
+        self._begun = True
         try:
             try:
                 async for item in self._items:
@@ -55,9 +59,7 @@ class Feed:
                         self._room.clear()
                         await self._room.wait()
             finally:
-                close: Any = getattr(self._items, "aclose", None)
-                if close is not None:
-                    await close()
+                await _close(self._items)
         except Exception as error:  # the handler's to know: it is told, with the exception itself
             self._put({"type": "feed.failed", "name": self._name, "error": error})
         else:
@@ -66,6 +68,11 @@ class Feed:
     def _put(self, message: Mapping[str, Any]) -> None:
         self._messages.append(message)
         self._wake()
+
+
+async def _close(items: Any) -> None:
+    if hasattr(items, "aclose"):
+        await items.aclose()
 
 
 async def _feed(effect: AnyEffect, scope: Any, mailbox: Mailbox) -> None:

@@ -74,8 +74,12 @@ class SharedMailbox(Mailbox):
         if key in self._sources:
             raise ValueError(f"the mailbox has a source under {key!r} already; close it first")
         self._sources[key] = source
-        self.on_open()
-        source.open(partial(self.wake, key), bound)
+        try:
+            self.on_open()
+            source.open(partial(self.wake, key), bound)
+        except BaseException:
+            del self._sources[key]
+            raise
 
     async def close(self, key: object) -> None:
         source = self._sources.pop(key, None)
