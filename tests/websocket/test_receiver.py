@@ -87,7 +87,7 @@ async def test_leaving_is_raised_again_and_again(event, left):
             await anext(line.receiver)
         assert (leaving.value.code, leaving.value.reason) == left
     assert line.receiver.left == left
-    assert line.told == ["left", "back"]
+    assert line.told == ["left"], "nothing was unread: it does not come back for anything"
     assert line.receiver.leave(1, "again") == left, "the first telling counts"
 
 
@@ -285,3 +285,42 @@ async def test_a_conversation_that_needed_no_mailbox_has_nothing_to_close():
     await line.receiver.stopped()
     line.receiver.mailbox.hush()
     assert list(line.receiver.sources()) == []
+
+
+async def test_a_receive_that_fails_in_a_direct_read_is_leaving(caplog):
+    line = Line(OSError("reset"))
+    for _ in range(2):
+        with pytest.raises(WSDisconnect) as told:
+            await anext(line.receiver)
+        assert told.value.code == 1006
+    assert line.told == ["left"]
+    assert caplog.text.count("the server's receive failed") == 1
+    assert line.calls == 1
+
+
+@virtual_time
+async def test_a_handler_that_is_busy_after_reading_ahead_ended_is_read_ahead_of_again():
+    line = Line("a")
+    assert await anext(line.receiver) == "a"
+    line.receiver.look(1), line.receiver.look(2)  # busy: somebody reads ahead
+    reading = asyncio.ensure_future(anext(line.receiver))
+    await turns()
+    line.push("b")
+    assert await reading == "b"
+    await turns()
+    assert line.pending == 0, "and has ended"
+    line.receiver.look(3)
+    await turns()
+    assert line.pending == 1
+    await line.stop()
+
+
+@virtual_time
+async def test_who_comes_back_for_what_is_unread_is_told():
+    line = Line("a", "b", LEAVES)
+    line.receiver.read_ahead()
+    await turns()
+    assert line.told == ["left"]
+    assert await anext(line.receiver) == "a"
+    assert await anext(line.receiver) == "b"
+    assert line.told == ["left", "back", "back"]

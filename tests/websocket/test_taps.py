@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from shallot.errors import CloseWith
 from shallot.limits import default_limits
 from shallot.websocket.taps import TappedReceiver, Taps
 
@@ -22,3 +25,18 @@ async def test_a_tapped_receiver_hands_over_what_the_taps_leave():
     taps = Taps([{"message": lambda scope, message: None if message == "drop" else message.upper()}], {})
     receiver = TappedReceiver(receive, default_limits(), asyncio.current_task(), 0.0, lambda what: None, taps, reads=True)
     assert await anext(receiver) == "KEEP"
+
+
+async def test_what_a_tap_ends_stays_ended():
+    async def receive():
+        return {"type": "websocket.receive", "text": "x"}
+
+    def limit(scope, message):
+        raise CloseWith(1008, "too many")
+
+    receiver = TappedReceiver(receive, default_limits(), asyncio.current_task(), 0.0, lambda what: None, Taps([{"message": limit}], {}), reads=True)
+    for _ in range(2):
+        with pytest.raises(CloseWith) as told:
+            await anext(receiver)
+        assert (told.value.code, told.value.reason) == (1008, "too many")
+    assert receiver.look(0.0) == "trouble"

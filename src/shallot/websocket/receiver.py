@@ -83,6 +83,8 @@ class Receiver:
         self._state = READING
         try:
             event = await self._receive()
+        except Exception:
+            event = _failed()
         finally:
             self._state = IDLE
         if event["type"] == "websocket.receive":
@@ -127,7 +129,7 @@ class Receiver:
         if self.trouble is not None:
             return "trouble"
         state = self._state
-        if state == IDLE_SEEN or state == FRESH_SEEN:
+        if state == IDLE_SEEN or state == FRESH_SEEN or (state == SHARED and self._ahead is None):
             self.read_ahead()  # busy since the last look: somebody must notice if the client leaves
         elif state == IDLE or state == FRESH or state == READING:
             self._state += 1
@@ -164,6 +166,7 @@ class Receiver:
     async def _next(self) -> Message:
         """The next message in any state but ``IDLE``."""
         if self.send_only:
+            await asyncio.sleep(0)  # as below
             raise RuntimeError(
                 "this conversation only sends: it was declared reads=False, or did not read while the client's messages filled its mailbox for unread_s; "
                 "what the client said is discarded. Read sooner, or raise the limit unread_s"
@@ -182,19 +185,17 @@ class Receiver:
 
     async def _next_shared(self) -> Message:
         mailbox = self.mailbox
-        if self.left is not None:
-            self._tell("back")
         while True:
             message = mailbox.take()
             if message is not None:
+                if self.left is not None:
+                    self._tell("back")
                 self._make_room()
                 return message
-            if self._over is not None:
-                raise self._over
-            if self.trouble is not None:
-                raise self.trouble
-            if self.left is not None:
-                raise WSDisconnect(*self.left)
+            over = self._over or self.trouble or (self.left and WSDisconnect(*self.left))
+            if over:
+                await asyncio.sleep(0)  # a handler that catches it, and asks again for ever, must not keep the loop to itself
+                raise over.with_traceback(None)
             if self._ahead is None and not mailbox.shared:
                 self._state = IDLE
                 return await Receiver.__anext__(self)
@@ -229,8 +230,7 @@ class Receiver:
         except CloseWith:
             self._tell("trouble")
         except Exception:
-            log.exception("the server's receive failed; taken as the client's leaving")
-            self.leave(1006, None)
+            self.leave(_failed()["code"], None)
         finally:
             self._ahead = None
 
@@ -274,3 +274,9 @@ class Receiver:
         self.discarded += self.mailbox.client.discard()
         log.warning("a conversation has not read for unread_s while its mailbox was full: taken as send-only, %d messages discarded", self.discarded)
         self._make_room()
+
+
+def _failed() -> Event:
+    """What a ``receive`` that raises means."""
+    log.exception("the server's receive failed; taken as the client's leaving")
+    return {"type": "websocket.disconnect", "code": 1006}

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from ..errors import CloseWith
 from ..types import AllLimits, AnyEffect, Message, Receive, Tap
 from .receiver import Receiver
 
@@ -60,6 +61,10 @@ class TappedReceiver(Receiver):
 
     async def __anext__(self) -> Message:
         while True:
-            message = self._taps.message(await super().__anext__())
-            if message is not None:
-                return message
+            message = await super().__anext__()
+            try:
+                left = self._taps.message(message)
+            except CloseWith as order:
+                raise self._troubled(order.code, order.reason) from order  # the end, even if the handler catches it
+            if left is not None:
+                return left
