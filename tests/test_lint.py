@@ -24,6 +24,7 @@ SLEEPERS = {
 SWALLOWERS = {
     "deadline.py": "_resume hands what is thrown at it on to the work, which answers",
     "websocket/engine.py": "cancels its own handler, and takes that cancellation back (uncancel)",
+    "websocket/farewell.py": "what an end owes is owed all the same; the engine, which called, passes the cancellation on",
 }
 """file -> why it may take a BaseException or a CancelledError without raising it again."""
 

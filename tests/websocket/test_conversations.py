@@ -102,7 +102,6 @@ async def test_draining_closes_all_with_1012_and_waits():
 async def test_draining_nothing_is_nothing():
     conversations = make()
     await conversations.drain(5)
-    assert conversations.draining is False
 
 
 @virtual_time
@@ -120,3 +119,25 @@ async def test_what_does_not_end_in_time_is_cancelled(caplog):
     assert task.cancelled()
     assert 2 <= asyncio.get_running_loop().time() - began < 2.5
     assert "1 conversations did not end within shutdown_s" in caplog.text
+
+
+def test_a_loop_that_was_closed_takes_only_its_own_watch_along():
+    conversations = make()
+
+    @websocket
+    async def ticks(scope, receiver):
+        while True:
+            yield ws_send("tick")
+            await asyncio.sleep(1)
+
+    async def one_life():
+        server, app = hall(conversations, ticks)
+        server.after_leave = "swallow"
+        server.start(app)
+        await server.until(lambda: len(server.sent) == 2, "a tick")
+        server.leave(1001)
+        await server.end()
+        assert len(conversations) == 0
+
+    virtual_time(one_life)()
+    virtual_time(one_life)()

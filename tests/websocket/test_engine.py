@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from shallot.effects import after, ws_close, ws_send
+from shallot.effects import after, every, ws_close, ws_send
 from shallot.errors import CloseWith, EffectRefused, Forbidden, WSDisconnect
 from shallot.limits import default_limits
 from shallot.testing import FakeServer, virtual_time, websocket_scope
 from shallot.websocket import websocket
 from shallot.websocket.conversations import Conversations
+from shallot.websocket.engine import TURN_EVERY
 from shallot.websocket.table import EffectTable
 
 CONNECT = {"type": "websocket.connect"}
@@ -998,3 +999,257 @@ async def test_drain_gives_up_after_its_time_and_cancels(caplog):
     await asyncio.wait([task])
     assert task.cancelled()
     assert "1 conversations did not end within shutdown_s" in caplog.text
+
+
+# ---- timeouts, groups and stubborn handlers
+
+
+@virtual_time
+async def test_a_timeout_around_a_yield_ends_the_send_and_is_raised_there():
+    async def handler(scope, receiver):
+        try:
+            async with asyncio.timeout(1):
+                yield scope["effect"]
+        except TimeoutError:
+            scope["journal"].append("timeout")
+        hall.server.release()
+        yield ws_send("going on")
+        await asyncio.sleep(30)  # a send that was given up is not taken for one that still blocks
+
+    for effect in (ws_send("x"), ws_send("é")):
+        hall = Hall(handler, server={"stuck_after": 1}, effect=effect)
+        await hall.run(deadline_s=60)
+        assert hall.sent == [ws_send("going on"), close(1000)]
+        assert hall.journal == ["timeout", "on_close"]
+        assert hall.close == (1000, "", "server")
+
+
+@virtual_time
+async def test_a_task_group_around_a_yield_ends_the_send_and_raises_there(caplog):
+    async def fail():
+        await asyncio.sleep(1)
+        raise LookupError
+
+    async def handler(scope, receiver):
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+                yield ws_send("x")
+        except* LookupError:
+            scope["journal"].append("lookup")
+        hall.server.release()
+        yield ws_send("going on")
+
+    hall = Hall(handler, server={"stuck_after": 1})
+    await hall.run(deadline_s=60)
+    assert hall.sent == [ws_send("going on"), close(1000)]
+    assert hall.journal == ["lookup", "on_close"]
+    assert caplog.text == ""
+
+
+@virtual_time
+async def test_a_cancellation_while_the_loop_has_its_turn_is_raised_at_the_yield():
+    async def handler(scope, receiver):
+        for number in range(TURN_EVERY):
+            yield ws_send(str(number))
+        try:
+            asyncio.get_running_loop().call_soon(hall.server.task.cancel)
+            yield ws_send("never sent")
+        except asyncio.CancelledError:
+            scope["journal"].append("cancelled")
+            raise
+
+    hall = Hall(handler)
+
+    async def app(scope, receive, send):
+        async def at_once(event):
+            hall.server.sent.append(event)
+
+        await hall(scope, receive, at_once)
+
+    hall.server.start(app)
+    await asyncio.wait([hall.server.task])
+    assert hall.server.task.cancelled()
+    assert ws_send("never sent") not in hall.sent
+    assert hall.journal == ["cancelled", "on_close"]
+
+
+@virtual_time
+async def test_nothing_is_lost_by_timeouts_around_a_read():
+    async def handler(scope, receiver):
+        yield every(0.3, "tick")
+        heard = []
+        while True:
+            try:
+                async with asyncio.timeout(0.1):
+                    heard.append(await anext(receiver))
+            except TimeoutError:
+                pass
+            except WSDisconnect:
+                scope["journal"].append([text for text in heard if isinstance(text, str)])
+                raise
+
+    hall = Hall(handler, hooks=False).start()
+    said = [str(number) for number in range(60)]
+    for number, text in enumerate(said):
+        await asyncio.sleep(0.1 if number % 2 else 0.13)
+        hall.server.push(*says(text))
+    await asyncio.sleep(0.01)
+    hall.server.leave()
+    await hall.server.end()
+    assert hall.journal == [said]
+
+
+@virtual_time
+async def test_leaving_is_noticed_again_after_reading_ahead_has_ended():
+    async def slow(scope, receiver):
+        try:
+            async for message in receiver:
+                await asyncio.sleep(1 if message == "short" else 1000)
+                yield ws_send(message)
+        finally:
+            scope["journal"].append("finally")
+
+    hall = Hall(slow, *says("short"), linger_s=2).start()
+    await asyncio.sleep(3)  # busy for a second, read ahead, and back
+    hall.server.push(*says("long"))
+    await asyncio.sleep(3)
+    hall.server.leave(1001)
+    await hall.server.end()
+    assert hall.journal == ["finally", "on_disconnect", "on_close"]
+
+
+@virtual_time
+async def test_reading_again_and_again_after_leaving_prolongs_nothing():
+    async def stubborn(scope, receiver):
+        while True:
+            try:
+                yield ws_send(await anext(receiver))
+            except WSDisconnect:
+                await asyncio.sleep(0.1)
+
+    hall = await Hall(stubborn, *says("a"), gone(), linger_s=2).run(deadline_s=5)
+    assert hall.journal == ["on_disconnect", "on_close"]
+
+
+@pytest.mark.parametrize(
+    ("events", "limits", "code"),
+    [
+        ([*says("a"), gone()], {}, 1001),
+        (says("x" * 11), {"max_message_bytes": 10}, 1009),
+        (says(*"abcdef"), {"max_unread": 4, "unread_s": 1}, 1006),
+    ],
+    ids=["left", "too-large", "send-only"],
+)
+@virtual_time
+async def test_a_handler_that_reads_again_whatever_happens_leaves_the_loop_its_turns(events, limits, code):
+    async def stubborn(scope, receiver):
+        if code == 1006:
+            await asyncio.sleep(3)
+            asyncio.get_running_loop().call_later(0.1, hall.server.leave)
+        for _ in range(100_000):
+            try:
+                await anext(receiver)
+            except Exception:  # what a beginner writes
+                turn = asyncio.get_running_loop()
+                turn.now += 0.0001  # work takes time
+        scope["journal"].append("had the loop to itself")
+        yield
+
+    hall = Hall(stubborn, *events, linger_s=0.5, **limits)
+    await hall.run(deadline_s=20)
+    assert hall.journal[-1] == "on_close"
+    assert "had the loop to itself" not in hall.journal
+    assert hall.close[0] == code
+
+
+@virtual_time
+async def test_what_a_tap_ends_is_over_even_if_the_handler_catches_it():
+    def limit(scope, message):
+        raise CloseWith(1008, "too many")
+
+    async def stubborn(scope, receiver):
+        while True:
+            try:
+                yield ws_send(await anext(receiver))
+            except CloseWith:
+                await asyncio.sleep(0.1)
+
+    hall = await Hall(stubborn, *says("a", "b"), taps=[{"message": limit}]).run()
+    assert hall.sent == [close(1008, "too many")]
+    assert hall.close == (1008, "too many", "server")
+
+
+@virtual_time
+async def test_a_receive_that_fails_is_the_clients_leaving(caplog):
+    async def app(scope, receive, send):
+        async def broken():
+            if len(hall.sent) == 1:
+                raise OSError("reset")
+            return await receive()
+
+        await hall(scope, broken, send)
+
+    hall = Hall(echo, *says("a"))
+    await hall.server.run(app)
+    assert hall.close == (1006, "", "client")
+    assert hall.journal == [("left", 1006, ""), "finally", "on_disconnect", "on_close"]
+    assert "the server's receive failed" in caplog.text
+
+
+@virtual_time
+async def test_an_accept_that_the_server_does_not_take_is_logged(caplog):
+    async def app(scope, receive, send):
+        async def broken(event):
+            raise TypeError("no such header")
+
+        await hall(scope, receive, broken)
+
+    hall = Hall(echo)
+    await hall.server.run(app)
+    assert hall.journal == []
+    assert "no such header" in caplog.text
+
+
+@virtual_time
+async def test_a_group_that_holds_no_exception_is_a_failure_like_any_other(caplog):
+    async def handler(scope, receiver):
+        raise BaseExceptionGroup("odd", [asyncio.CancelledError()])
+        yield
+
+    hall = await Hall(handler).run()
+    assert hall.close == (1011, "", "server")
+    assert hall.journal == ["on_close"]
+
+
+@virtual_time
+async def test_a_drain_ends_what_is_being_accepted():
+    hall = Hall(echo, server={"stuck_after": 0}).start()
+    await asyncio.sleep(0.1)
+    draining = asyncio.create_task(hall.conversations.drain(5))
+    await asyncio.sleep(0.1)
+    hall.server.release()
+    await draining
+    await hall.server.end()
+    assert hall.sent == [close(1012)]
+    assert hall.journal == ["on_close"], "the handler never began"
+
+
+@virtual_time
+async def test_a_drain_does_not_cut_a_second_time():
+    async def handler(scope, receiver):
+        try:
+            await asyncio.sleep(100)
+            yield
+        finally:
+            await asyncio.sleep(1)
+            scope["journal"].append("finally")
+
+    hall = Hall(handler).start()
+    await asyncio.sleep(0.1)
+    hall.server.leave(1001)
+    await asyncio.sleep(0.9)  # cut since it was noticed
+    await hall.conversations.drain(5)
+    await hall.server.end()
+    assert hall.journal == ["finally", "on_disconnect", "on_close"]
+    assert hall.close == (1001, "", "client")

@@ -25,9 +25,9 @@ class Conversations:
         self._limits = limits
         self._table = table
         self._open: set[Talk] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._empty: asyncio.Event | None = None
-        self.draining = False
 
     def __len__(self) -> int:
         return len(self._open)
@@ -37,13 +37,14 @@ class Conversations:
         own = conversation["limits"]
         limits: AllLimits = {**self._limits, **own} if own else self._limits
         talk = Talk(conversation, scope, receive, send, limits, self._table)
-        if not await talk.accept(accept_headers):
-            return
         self._open.add(talk)
-        if self._timer is None:
-            self._watch(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        if self._timer is None or self._loop is not loop:  # a loop that was closed took its timer along
+            self._loop = loop
+            self._watch(loop)
         try:
-            await talk.run()
+            if await talk.accept(accept_headers):
+                await talk.run()
         finally:
             self._open.discard(talk)
             if not self._open and self._empty is not None:
@@ -51,7 +52,6 @@ class Conversations:
 
     async def drain(self, seconds: float) -> None:
         """End every open conversation (close 1012) and wait for their clean-up and hooks; after ``seconds`` they are cancelled."""
-        self.draining = True
         for talk in self._open:
             talk.cut("shutdown")
         try:
@@ -64,7 +64,6 @@ class Conversations:
             for talk in self._open:
                 talk.abandon()
         finally:
-            self.draining = False
             self._empty = None
             if self._timer is not None:
                 self._timer.cancel()

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from ..errors import CloseWith, ShallotError, WSDisconnect
 from .wire import check_close
 
-__all__ = ["CUTS", "Ending", "ending_of", "is_expected"]
+__all__ = ["CUTS", "GONE", "Ending", "ending_of", "is_expected"]
 
 log = logging.getLogger("shallot.websocket")
 
@@ -26,6 +26,8 @@ class Ending(NamedTuple):
 
 ENDED = Ending(1000, "", "server", True)
 FAILED = Ending(1011, "", "server", True)
+GONE = Ending(1006, "", "client", False)
+"""Nothing reaches the client any more, and nobody tells why."""
 CUTS: Mapping[str, Ending] = {
     "idle": Ending(1001, "", "server", True),
     "stuck": Ending(1008, "", "server", True),

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator
 from typing import Any, cast
 
 from ..deadline import within
-from ..errors import CloseWith, EffectRefused, WSDisconnect, real_error
-from ..types import AllLimits, Close, Conversation, Event, Receive, Send
-from .endings import Ending, ending_of, is_expected
-from .generators import REFUSAL, as_generator, close_generator, is_finished
+from ..errors import CloseWith, EffectRefused, real_error
+from ..types import AllLimits, Conversation, Event, Receive, Send
+from .endings import ending_of, is_expected
+from .farewell import Farewell, part
+from .generators import REFUSAL, as_generator
 from .receiver import IDLE, Receiver
 from .table import EffectTable
 from .taps import TappedReceiver, Taps
-from .wire import close_event, is_dict, kind_of, send_event
+from .wire import close_event, kind_of, send_event
 
 __all__ = ["Talk"]
 
@@ -45,7 +46,6 @@ class Talk:
         "_cut",
         "_cut_at",
         "_dropped",
-        "_ending",
         "_left_at",
         "_limits",
         "_plain",
@@ -93,8 +93,11 @@ class Talk:
         """Send the accept. ``False``: the client was gone before."""
         try:
             await within(self._limits["send_s"], self._accept(headers))
-        except Exception as error:
+        except OSError as error:
             log.debug("%s: the client was gone before the accept: %r", self._name, error)
+            return False
+        except Exception as error:
+            log.warning("%s: the server took no accept; taken as the client's leaving", self._name, exc_info=error)
             return False
         return True
 
@@ -108,9 +111,10 @@ class Talk:
         failure: BaseException | None = None
         self._running = True
         try:
-            generator = as_generator(self._conversation["handler"](self._scope, self._receiver, *self._conversation["params"]))
-            await self._drive(generator, others)
-        except (Exception, asyncio.CancelledError) as error:
+            if self._cut is None:
+                generator = as_generator(self._conversation["handler"](self._scope, self._receiver, *self._conversation["params"]))
+                await self._drive(generator, others)
+        except (Exception, BaseExceptionGroup, asyncio.CancelledError) as error:
             failure = real_error(error)
         self._running = False
         while self._cancels:  # our own cancellations end here; what others asked for is passed on below
@@ -119,14 +123,11 @@ class Talk:
         cancelled = task.cancelling() > others
         if not is_expected(failure, self._receiver.left, self._cut, cancelled):
             log.error("%s: the conversation failed", self._name, exc_info=failure)
-        self._ending = ending_of(self._receiver.trouble or failure, self._receiver.left, self._cut, cancelled)
-        for owed in self._owed(generator):
-            try:
-                await within(self._limits["hook_s"], owed)
-            except asyncio.CancelledError:
-                continue  # the rest is owed all the same
-            except Exception:
-                log.exception("%s: could not end whole", self._name)
+        ending = ending_of(self._receiver.trouble or failure, self._receiver.left, self._cut, cancelled)
+        hooks, hook_s = self._conversation["hooks"], self._limits["hook_s"]
+        await part(Farewell(self._name, self._scope, self._send, self._receiver, generator, hooks, self._taps, self._table, hook_s), ending)
+        if self._dropped or self._receiver.discarded:
+            log.debug("%s: %d sends dropped after the client left, %d messages discarded unread", self._name, self._dropped, self._receiver.discarded)
         if task.cancelling() > others:
             raise asyncio.CancelledError
 
@@ -151,20 +152,24 @@ class Talk:
                                     await send(effect)
                                 except Exception as error:
                                     self._lose(error)
-                                self._sending = IDLE
+                                finally:
+                                    self._sending = IDLE
                             else:
                                 value = await self._perform(effect)
                         else:
                             value = await self._perform(effect)
                     except CloseWith:
                         raise
-                    except Exception as error:
+                    except (Exception, asyncio.CancelledError) as error:  # the latter too: a timeout or TaskGroup around the yield waits for it
                         if refusals > MAX_REFUSALS:
                             return
                         effect = await generator.athrow(error)
                     else:
                         effect = await asend(value)
-                await asyncio.sleep(0)
+                try:
+                    await asyncio.sleep(0)
+                except asyncio.CancelledError as error:
+                    effect = await generator.athrow(error)
         except StopAsyncIteration:
             return
 
@@ -190,47 +195,6 @@ class Talk:
                 self._dropped += 1
             case _:
                 return await self._table.find(kind)(effect, self._scope, self._receiver.mailbox)
-
-    def _owed(self, generator: AsyncGenerator[Any, Any] | None) -> Iterator[Coroutine[Any, Any, Any]]:
-        """All that an end owes, in order; each is awaited before the next is made."""
-        ending = self._ending
-        if self._receiver.end(WSDisconnect(ending.code, ending.reason)):
-            yield self._receiver.stopped()  # before the close: granian sends none while a receive is pending
-        if ending.send:
-            yield self._send_close()
-        if generator is not None and not is_finished(generator):
-            yield close_generator(generator)
-        yield from self._receiver.sources()
-        code, reason, by, _ = self._ending
-        self._scope["close"] = Close(code=code, reason=reason, by=by)
-        hooks = self._conversation["hooks"]
-        if by == "client" and "on_disconnect" in hooks:
-            yield self._run_hook(hooks["on_disconnect"])
-        if "on_close" in hooks:
-            yield self._run_hook(hooks["on_close"])
-        if self._taps is not None:
-            for end in self._taps.ends():
-                yield _call(end, self._scope)
-        if self._dropped or self._receiver.discarded:
-            log.debug("%s: %d sends dropped after the client left, %d messages discarded unread", self._name, self._dropped, self._receiver.discarded)
-
-    async def _send_close(self) -> None:
-        event: Event = {"type": "websocket.close", "code": self._ending.code}
-        if self._ending.reason:
-            event["reason"] = self._ending.reason
-        try:
-            await self._send(event)
-        except Exception as error:
-            log.debug("%s: the client was gone before our close: %r", self._name, error)
-            self._ending = Ending(1006, "", "client", False)
-
-    async def _run_hook(self, hook: Any) -> None:
-        answer = await hook(self._scope)
-        for effect in [answer] if is_dict(answer) else answer or ():
-            try:
-                await self._table.perform(effect, self._scope)
-            except Exception:
-                log.exception("%s: an effect of a hook failed", self._name)
 
     # ---- what the watch and the receiver tell
 
@@ -259,9 +223,10 @@ class Talk:
 
     def cut(self, why: str) -> None:
         """End the conversation from outside its task: the handler is cancelled where it stands."""
-        if self._running and self._cut is None:
+        if self._cut is None:
             self._cut = why
-            self._cancel(asyncio.get_running_loop().time())
+            if self._running:
+                self._cancel(asyncio.get_running_loop().time())
 
     def abandon(self) -> None:
         """Shutdown is over: cancel whatever still runs, clean-up and hooks included."""
@@ -292,7 +257,8 @@ class Talk:
             await self._send(event)
         except Exception as error:
             self._lose(error)
-        self._sending = IDLE
+        finally:
+            self._sending = IDLE
 
     def _lose(self, error: Exception) -> None:
         """A send failed: the client is gone, and ``receive`` will soon tell how."""
@@ -307,7 +273,3 @@ class Talk:
     def _name(self) -> str:
         handler = self._conversation["handler"]
         return str(getattr(handler, "__qualname__", handler))
-
-
-async def _call(function: Any, scope: Any) -> None:
-    function(scope)
