@@ -158,3 +158,12 @@ def test_mistakes_are_found_where_the_handler_is_decorated(make, error, text):
 async def test_a_partial_is_a_function_too():
     response = await answer(websocket(partial(echo, room="lobby")))
     assert response["websocket"]["handler"].keywords == {"room": "lobby"}
+
+
+@virtual_time
+async def test_without_an_accept_s_of_its_own_the_apps_decides():
+    async def slow(scope):
+        await asyncio.sleep(12)
+        return ws_accept()
+
+    assert (await answer(websocket(on_connect=slow)(echo), "a"))["status"] == 101

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from ..compose import as_handler
 from ..deadline import DeadlinePassed, within
-from ..limits import LIMITS, check_limits
+from ..limits import check_limits
 from ..types import Conversation, ConversationHandler, ConversationLimits, Farewell, Greeting, Hooks, Response
 from .wire import is_dict
 
@@ -112,7 +112,7 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
         headers: Mapping[str, str | list[str]] = {}
         if greet is not None:
             try:
-                answer = await within(own.get("accept_s", LIMITS["accept_s"].default), greet(request))
+                answer = await within(own.get("accept_s"), greet(request))  # the app's own bounds the whole handshake
             except DeadlinePassed:
                 log.warning("%s: on_connect took longer than accept_s; denied with 503", name)
                 return ACCEPT_TOO_SLOW
