@@ -11,7 +11,7 @@ import pytest
 from shallot.limits import default_limits
 from shallot.testing import virtual_time
 from shallot.websocket.endings import ENDED, Ending
-from shallot.websocket.farewell import Farewell, part
+from shallot.websocket.farewell import part
 from shallot.websocket.receiver import Receiver
 from shallot.websocket.table import EffectTable
 from shallot.websocket.taps import Taps
@@ -35,7 +35,8 @@ class End:
             self.journal.append((effect["type"], scope["close"]["code"]))
 
         table = EffectTable({"note": note})
-        self.farewell = Farewell("handler", self.scope, send or self.send, receiver, handler, hooks, taps and Taps(taps, self.scope), table, 5)  # type: ignore[arg-type]
+        self.receiver = receiver
+        self.what = ("handler", self.scope, send or self.send, receiver, handler, hooks, taps and Taps(taps, self.scope), table, 5)
 
     async def receive(self) -> Any:
         try:
@@ -47,7 +48,7 @@ class End:
         self.journal.append(event)
 
     async def part(self, ending: Ending) -> list[Any]:
-        await part(self.farewell, ending)
+        await part(ending, *self.what)
         return self.journal
 
 
@@ -165,7 +166,7 @@ async def test_sources_are_closed_one_by_one(caplog):
         await anext(handler)
     end = End(handler=handler)
     for key in "ab":
-        end.farewell.receiver.mailbox.open(key, Stubborn(), 1)  # type: ignore[arg-type]
+        end.receiver.mailbox.open(key, Stubborn(), 1)
     await end.part(LEFT)
     assert [what for what in end.journal if what == "closing"] == ["closing"] * 2
     assert caplog.text.count("could not end whole") == 2

@@ -12,7 +12,7 @@ from ..deadline import within
 from ..errors import CloseWith, EffectRefused, real_error
 from ..types import AllLimits, Conversation, Event, Receive, Send
 from .endings import ending_of, is_expected
-from .farewell import Farewell, part
+from .farewell import part
 from .generators import REFUSAL, as_generator
 from .receiver import IDLE, Receiver
 from .table import EffectTable
@@ -125,7 +125,7 @@ class Talk:
             log.error("%s: the conversation failed", self._name, exc_info=failure)
         ending = ending_of(self._receiver.trouble or failure, self._receiver.left, self._cut, cancelled)
         hooks, hook_s = self._conversation["hooks"], self._limits["hook_s"]
-        await part(Farewell(self._name, self._scope, self._send, self._receiver, generator, hooks, self._taps, self._table, hook_s), ending)
+        await part(ending, self._name, self._scope, self._send, self._receiver, generator, hooks, self._taps, self._table, hook_s)
         if self._dropped or self._receiver.discarded:
             log.debug("%s: %d sends dropped after the client left, %d messages discarded unread", self._name, self._dropped, self._receiver.discarded)
         if task.cancelling() > others:
