@@ -183,6 +183,8 @@ class App:
             accepted = is_handshake(response)
             headers = handshake_headers(response) if accepted else self._response_headers(response, request)
             content = await self._prepare(response, headers, request)
+            if accepted and self._life.config is not config:
+                raise Unavailable("the app is shutting down")  # since the handshake began: nobody would drain what begins now
         except (Exception, BaseExceptionGroup) as error:
             await self._answer_error(error, response, scope, receive, send)
             return

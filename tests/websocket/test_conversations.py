@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from shallot.effects import ws_send
+from shallot import build_server
+from shallot.effects import ws_accept, ws_send
 from shallot.limits import default_limits
 from shallot.testing import FakeServer, virtual_time, websocket_scope
 from shallot.websocket import websocket
@@ -141,3 +142,34 @@ def test_a_loop_that_was_closed_takes_only_its_own_watch_along():
 
     virtual_time(one_life)()
     virtual_time(one_life)()
+
+
+@virtual_time
+async def test_a_handshake_that_outlives_the_drain_is_denied():
+    journal = []
+
+    async def slow(scope):
+        await asyncio.sleep(3)
+        return ws_accept()
+
+    @websocket(on_connect=slow)
+    async def handler(scope, receiver):
+        journal.append("began")
+        yield
+
+    async def on_stop(context):
+        journal.append("stopped")
+        await asyncio.sleep(5)
+
+    app = build_server(handler, on_start=lambda context: {"a": 1}, on_stop=on_stop)
+    life = FakeServer({"type": "lifespan", "asgi": {"version": "3.0"}}, [{"type": "lifespan.startup"}])
+    life.start(app)
+    await life.until(lambda: bool(life.sent), "start")
+    server = FakeServer(websocket_scope("/"), [{"type": "websocket.connect"}])
+    server.start(app)
+    await asyncio.sleep(1)
+    life.push({"type": "lifespan.shutdown"})
+    await life.end(deadline_s=20)
+    await server.end()
+    assert journal == ["stopped"]
+    assert server.sent == [{"type": "websocket.close", "code": 1000}]
