@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from .deadline import DeadlinePassed, within
 from .errors import BadRequest, BodyTooLarge, ClientDisconnect, PeerError, RequestTimeout
 from .types import AllLimits, Event, Receive, Scope
 
 __all__ = ["BodyStream", "StreamBody", "read_body", "take_body"]
+
+T = TypeVar("T")
 
 StreamBody = Callable[[Scope], bool | int]
 """``stream_body(scope)``: whether the handler of this request reads the body itself, and at most how many bytes."""
@@ -102,7 +104,7 @@ class BodyStream(AsyncIterator[bytes]):
     and ``ClientDisconnect`` where the client left before the end. After its end, an error or the response it has ended: a body is read once.
     """
 
-    __slots__ = ("_bound", "_chunk_s", "_declared", "_receive", "_size", "ended", "whole")
+    __slots__ = ("_bound", "_chunk_s", "_deadline", "_declared", "_receive", "_size", "ended", "whole")
 
     def __init__(self, receive: Receive, bound: int, chunk_s: float, declared: int | None) -> None:
         if declared is not None and declared > bound:
@@ -112,9 +114,24 @@ class BodyStream(AsyncIterator[bytes]):
         self._chunk_s = chunk_s
         self._declared = declared
         self._size = 0
+        self._deadline: tuple[asyncio.Timeout, float] | None = None
         self.ended = asyncio.Event()
         self.whole = False
         """Whether all of the body was read."""
+
+    async def within(self, seconds: float, work: Awaitable[T]) -> T:
+        """The result of ``work``, or ``DeadlinePassed`` after ``seconds`` in which it neither ended nor took a chunk: an upload may last."""
+        timer = asyncio.timeout(seconds)
+        self._deadline = timer, seconds
+        try:
+            async with timer:
+                return await work
+        except TimeoutError as error:
+            if timer.expired():
+                raise DeadlinePassed(f"took longer than {seconds} s") from error
+            raise
+        finally:
+            self._deadline = None
 
     async def __anext__(self) -> bytes:
         if self.ended.is_set():
@@ -124,6 +141,9 @@ class BodyStream(AsyncIterator[bytes]):
         except PeerError:
             self.ended.set()
             raise
+        if self._deadline is not None and not self._deadline[0].expired():
+            timer, seconds = self._deadline
+            timer.reschedule(asyncio.get_running_loop().time() + seconds)
         if not chunk:
             raise StopAsyncIteration
         return chunk

@@ -12,10 +12,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from .deadline import within
 from .errors import Unavailable
+from .options import is_manager
 from .types import Handler, Receive, ResourceEffect, RunInThread, Scope, Send
 from .websocket.table import EffectTable
 
-__all__ = ["Lifecycle", "Plan", "check_resources", "live"]
+__all__ = ["Lifecycle", "Plan", "live"]
 
 log = logging.getLogger("shallot")
 
@@ -62,29 +63,17 @@ async def live(plan: Plan, scope: Mapping[str, Any]) -> AsyncGenerator[dict[str,
         yield config
 
 
-def check_resources(resources: Mapping[str, Any]) -> None:
-    """``TypeError`` unless each can be entered, or called to give what can."""
-    for name, resource in resources.items():
-        if not _is_manager(resource) and not callable(resource):
-            cure = "give an async context manager, or a function of the config that returns one"
-            raise TypeError(f"build_server: resource {name!r} cannot be entered: {type(resource).__name__}; {cure}")
-
-
 async def _open(name: str, resource: Any, config: Mapping[str, Any]) -> AbstractAsyncContextManager[Any]:
     """``resource`` itself, or what it gives when it is called with a copy of the config so far."""
     manager = resource
-    if not _is_manager(resource):
+    if not is_manager(resource):
         manager = resource(dict(config))
         if isawaitable(manager):
             manager = await manager
-    if not _is_manager(manager):
+    if not is_manager(manager):
         raise TypeError(f"resource {name!r}: expected an async context manager, got {type(manager).__name__}; decorate the function with @asynccontextmanager")
     opened: AbstractAsyncContextManager[Any] = manager
     return opened
-
-
-def _is_manager(value: object) -> bool:
-    return hasattr(type(value), "__aenter__") and hasattr(type(value), "__aexit__")
 
 
 def _leaving(manager: AbstractAsyncContextManager[Any], seconds: float) -> Callable[..., Awaitable[None]]:

@@ -14,8 +14,8 @@ from .compose import as_handler, read_spec
 from .deadline import DeadlinePassed, within
 from .errors import ClientDisconnect, ShallotError, Unavailable, real_error
 from .failures import report, report_cut
-from .lifecycle import Lifecycle, Plan, check_resources
-from .limits import check_limits, default_limits
+from .lifecycle import Lifecycle, Plan
+from .options import check_effects, check_options, check_resources, join_limits
 from .response import text
 from .sending import Content, Work, close_stream, open_content, send_answer, send_whole
 from .threads import Threads
@@ -71,10 +71,14 @@ def build_server(
         ...     return {"status": 200, "body": b"hello"}
         >>> app = build_server(hello, max_body_bytes=65536)
     """
+    check_options(Mapping, "a dict", resources=resources, limits=limits, effects=effects)
+    check_options(Callable, "a function", on_start=on_start, on_stop=on_stop, stream_body=stream_body)
+    check_resources(resources or {})
+    check_effects(effects or {})
     shorthands = {"response_s": max_responde_timeout_s, "body_s": max_receive_timeout_s, "body_bytes": max_body_bytes}
     return App(
         handler,
-        limits=_join_limits(cast(AllLimits, limits or {}), {name: value for name, value in shorthands.items() if value is not None}),
+        limits=join_limits(cast(AllLimits, limits or {}), {name: value for name, value in shorthands.items() if value is not None}),
         on_start=on_start,
         on_stop=on_stop,
         resources=resources or {},
@@ -108,8 +112,6 @@ class App:
         effects: Mapping[str, EffectFunction],
         threads: int,
     ) -> None:
-        _check_functions(on_start=on_start, on_stop=on_stop, stream_body=stream_body)
-        check_resources(resources)
         pool = Threads(threads)
         self.spec = read_spec(handler)
         self._handler = as_handler(handler)
@@ -151,7 +153,7 @@ class App:
             if may_have_body or self._stream_body is not None:
                 stream = await take_body(request, scope, receive, self._limits, self._stream_body, may_have_body=may_have_body)
             is_read = stream is None
-            response = await within(self._response_s, self._handler(request))
+            response = await (within if stream is None else stream.within)(self._response_s, self._handler(request))
             headers = self._response_headers(response, request)
             content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
         except (Exception, BaseExceptionGroup) as error:
@@ -206,9 +208,13 @@ class App:
 
     async def _prepare(self, response: Response, headers: RawHeaders, request: Any) -> Content:
         """What comes after the checks and before the first byte: the response's effects, and whatever it streams from is opened."""
-        if "effects" in response:
-            await within(self._limits["effects_s"], self._perform(response["effects"], request))
-        return await open_content(response, headers, request, self._run_in_thread)
+        try:
+            if "effects" in response:
+                await within(self._limits["effects_s"], self._perform(response["effects"], request))
+            return await open_content(response, headers, request, self._run_in_thread)
+        except asyncio.CancelledError:
+            await close_stream(response.get("stream"), seconds=self._limits["hook_s"])
+            raise
 
     async def _perform(self, effects: Any, request: Any) -> None:
         for effect in effects:
@@ -221,9 +227,7 @@ class App:
                     raise
                 raise RuntimeError(f"the effect {effect.get('type')!r} of a response failed") from error
 
-    async def _answer_error(
-        self, failure: BaseException, response: Any, scope: Scope, receive: Receive, send: Send, *, hang_up: bool = False
-    ) -> None:
+    async def _answer_error(self, failure: BaseException, response: Any, scope: Scope, receive: Receive, send: Send, *, hang_up: bool = False) -> None:
         """Answer what went wrong before the first byte. ``hang_up``: some of the request was not read, so no other can follow on its connection."""
         error = real_error(failure)
         if isinstance(response, dict):
@@ -274,11 +278,16 @@ async def _while_connected(receive: Receive, body: BodyStream | None, work: Work
         nonlocal gone
         if body is not None:
             await body.ended.wait()
-        for _ in range(2):  # the first may be the empty body that nobody had to read
-            if (await receive())["type"] in ("http.disconnect", "websocket.disconnect"):
+        try:
+            event = await receive()
+            if event["type"] == "http.request":  # the empty body that nobody had to read
+                event = await receive()
+        except Exception:
+            log.debug("whether the client leaves is not to be known", exc_info=True)
+        else:
+            if event["type"] in ("http.disconnect", "websocket.disconnect"):
                 gone = True
                 task.cancel()
-                return
 
     watcher = asyncio.create_task(watch())
     try:
@@ -295,17 +304,3 @@ async def _while_connected(receive: Receive, body: BodyStream | None, work: Work
     if gone:
         raise ClientDisconnect
     return last
-
-
-def _join_limits(limits: AllLimits, shorthands: AllLimits) -> AllLimits:
-    if both := sorted(limits.keys() & shorthands.keys()):
-        raise ValueError(f"build_server: {', '.join(both)} is given by limits= and by its shorthand; leave out one of them")
-    chosen = {**limits, **shorthands}
-    check_limits(chosen, where="build_server")
-    return {**default_limits(), **chosen}
-
-
-def _check_functions(**functions: object) -> None:
-    for name, function in functions.items():
-        if function is not None and not callable(function):
-            raise TypeError(f"build_server: {name} must be a function, not {function!r}")

@@ -87,7 +87,7 @@ async def _send_chunks(send: Send, door: Door, chunks: AsyncIterator[Any], left:
         if not turns % TURN_EVERY:
             await asyncio.sleep(0)
         if is_gone():
-            break
+            return b""
         if not isinstance(chunk, bytes):
             raise TypeError(f"a response's stream must yield bytes, got {type(chunk).__name__}")
         if left is not None:
@@ -142,10 +142,8 @@ def open_file(path: str | os.PathLike[str]) -> tuple[FileReader, int]:
 
 async def close_stream(*streams: Any, seconds: float) -> None:
     """Close what a response streams from, begun or not, in the task that iterates it. What goes wrong is logged: it changes no answer."""
-    closed: list[Any] = []
-    for stream in streams:
-        if hasattr(stream, "aclose") and stream not in closed:
-            closed.append(stream)
+    for number, stream in enumerate(streams):
+        if hasattr(stream, "aclose") and not any(stream is other for other in streams[:number]):
             try:
                 await within(seconds, _close(stream))
             except Exception:
