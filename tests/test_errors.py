@@ -74,6 +74,14 @@ def test_real_error_of_a_group_without_one(group):
     assert errors.real_error(group) is group
 
 
+def test_an_attribute_does_not_make_a_group():
+    class Several(LookupError):
+        exceptions = 3
+
+    error = Several()
+    assert errors.real_error(error) is error
+
+
 def test_each_error_says_in_the_tree_where_it_stands():
     kinds = [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.ShallotError)]
     for name in kinds:

@@ -21,7 +21,8 @@ Ours to raise at build time are plain TypeError and ValueError.
 from __future__ import annotations
 
 from asyncio import CancelledError
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, cast
 
 __all__ = [
     "BadRequest",
@@ -140,6 +141,6 @@ def real_error(error: BaseException) -> BaseException:
     >>> real_error(ExceptionGroup("", [ExceptionGroup("", [KeyError("x")])]))
     KeyError('x')
     """
-    inside: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    inside: Sequence[BaseException] = cast("BaseExceptionGroup[Any]", error).exceptions if isinstance(error, BaseExceptionGroup) else ()
     errors = [one for one in inside if not isinstance(one, CancelledError)]
     return real_error(errors[0]) if len(errors) == 1 else error
