@@ -28,9 +28,9 @@ class Caller:
             restart()
             await app(next(scopes), receive, send)
 
-    async def check(self) -> None:
-        """One call for every scope, its answer compared with the right one; ``SystemExit`` tells the first wrong one."""
-        for scope in self._work.scopes:
+    async def check(self, most: int) -> None:
+        """A call for each scope, ``most`` of them at most, its answer compared with the right one; ``SystemExit`` tells the first wrong one."""
+        for scope in self._work.scopes[:most]:
             answer: list[Event] = []
 
             async def send(event: Event, answer: list[Event] = answer) -> None:
@@ -91,14 +91,14 @@ class Conversation:
 
 
 @asynccontextmanager
-async def running(framework: str, name: str) -> AsyncIterator[Caller]:
-    """The framework's application for a work, started, checked and warm; stopped on leaving."""
+async def running(framework: str, name: str, most: int = 10_000) -> AsyncIterator[Caller]:
+    """The framework's application for a work, started, checked and warm (by ``most`` calls at most); stopped on leaving."""
     work = WORKS[name]
     app = getattr(import_module(f"benchmarks.apps.{framework}"), work.app)()
     async with _alive(app):
         caller = Caller(app, work)
-        await caller.check()
-        await caller.call(len(work.scopes) + 200 // work.per_call)
+        await caller.check(most)
+        await caller.call(min(most, len(work.scopes) + 200 // work.per_call))
         yield caller
 
 

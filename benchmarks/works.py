@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-__all__ = ["DOCUMENT", "GREETING", "ITEMS", "MESSAGE", "SHELVES", "WORKS", "Work", "wrong"]
+__all__ = ["BODY", "DOCUMENT", "GREETING", "ITEMS", "MESSAGE", "SHELVES", "WORKS", "Work", "wrong"]
 
 Scope = dict[str, Any]
 Event = dict[str, Any]

@@ -1,0 +1,151 @@
+"""What was measured, as JSON under benchmarks/results and as the tables of docs/topics/benchmarks.md."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from .frameworks import FRAMEWORKS, ROOT, circumstances
+from .works import WORKS
+
+__all__ = ["show", "store", "write_page"]
+
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "topics" / "benchmarks.md"
+
+Rows = Iterator[Sequence[object]]
+
+
+def store(stage: str, figures: Any) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{stage}.json").write_text(json.dumps({**circumstances(), "figures": figures}, indent=1) + "\n")
+
+
+def show(stage: str, figures: Any) -> str:
+    """The stage's section: a heading, what its figures are, and its tables."""
+    title, note, tables = SECTIONS[stage]
+    return "\n\n".join([f"## {title}", note, *("\n".join(_table(rows)) for rows in tables(figures))])
+
+
+def write_page() -> None:
+    """All sections that there are results of."""
+    stored = {stage: json.loads(path.read_text()) for stage in SECTIONS if (path := RESULTS / f"{stage}.json").exists()}
+    parts = [HEAD]
+    for stage, result in stored.items():
+        versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+        parts += [show(stage, result["figures"]), f"Measured on {result['date']}: Python {result['python']}; {result['machine']}. {versions}."]
+    PAGE.write_text("\n\n".join(parts) + "\n")
+
+
+HEAD = """# Benchmarks
+
+Written by `make bench`: change `benchmarks/`, not this page. Every application is written the way its framework's own documentation writes it, and
+every answer is checked before anything is timed. **Ratios** are the hand-written ASGI function's cost divided by the framework's, in the same run: 1.00 is
+the limit, and 0.25 means four times the cost. Compare ratios, not microseconds: those belong to the machine."""
+
+
+def _table(rows: Rows) -> Iterator[str]:
+    head, *body = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
+    for row in (head, ["-" * width for width in widths], *body):
+        yield f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
+
+
+def _timing(figures: Any) -> Iterator[Rows]:
+    def ratios() -> Rows:
+        yield ["work", "by hand, µs", *FRAMEWORKS]
+        for name, row in figures.items():
+            best = max(each["ratio"] for each in row.values())
+            shown = [f"**{row[each]['ratio']:.2f}**" if row[each]["ratio"] == best else f"{row[each]['ratio']:.2f}" for each in FRAMEWORKS]
+            yield [WORKS[name].title, f"{row['ours']['raw_us']:.2f}", *shown]
+
+    def spread() -> Rows:
+        yield ["work", *FRAMEWORKS]
+        for name, row in figures.items():
+            yield [WORKS[name].title, *("{:.3f}-{:.3f}".format(*row[each]["quartiles"]) for each in FRAMEWORKS)]
+
+    yield ratios()
+    yield spread()
+
+
+def _instructions(figures: Any) -> Iterator[Rows]:
+    def rows() -> Rows:
+        frameworks = [each for each in next(iter(figures.values())) if each != "raw"]
+        yield ["work", "by hand", *(f"{each}" for each in frameworks)]
+        for name, row in figures.items():
+            yield [WORKS[name].title, f"{row['raw']:,}", *(f"{row[each]:,} ({row['raw'] / row[each]:.2f})" for each in frameworks)]
+
+    yield rows()
+
+
+def _servers(figures: Any) -> Iterator[Rows]:
+    def rows() -> Rows:
+        frameworks = list(next(iter(next(iter(figures.values())).values()))["ratios"])
+        yield ["server", "work", "by hand, µs", *(f"{each}, µs (ratio)" for each in frameworks), "client's core"]
+        for server, works in figures.items():
+            for name, row in works.items():
+                title = WORKS[name].title if name in WORKS else f"WebSocket echo, per message, {name}"
+                shown = [f"{row[each]:.1f} ({row['ratios'][each]:.2f})" for each in frameworks]
+                yield [server, title, f"{row['raw']:.1f}", *shown, f"{row['client']:.0%}" if "client" in row else ""]
+
+    yield rows()
+
+
+def _growth(figures: Any) -> Iterator[Rows]:
+    def routes() -> Rows:
+        counts = list(figures["routes"]["request"])
+        yield ["rows in the table", *(f"{int(count):,}" for count in counts)]
+        for kind, row in figures["routes"].items():
+            yield [f"µs of a {kind}", *(f"{row[count]:.1f}" for count in counts)]
+
+    def middlewares() -> Rows:
+        yield ["middleware", "µs more"]
+        for name, us in sorted(figures["middlewares"].items(), key=lambda item: item[1]):
+            yield [f"`{name}`", f"{us:.2f}"]
+
+    def starting() -> Rows:
+        yield ["", *("by hand" if each == "raw" else each for each in figures["starting"])]
+        yield ["ms of CPU to import it and build an application", *(each["ms"] for each in figures["starting"].values())]
+
+    yield routes()
+    yield middlewares()
+    yield starting()
+
+
+def _memory(figures: Any) -> Iterator[Rows]:
+    def rows() -> Rows:
+        yield ["", "bytes a socket", "relative to by hand"]
+        for name, row in figures.items():
+            yield [f"`{name}`", f"{row['bytes']:,}", f"{row['relative']:.2f}"]
+
+    yield rows()
+
+
+SECTIONS: Mapping[str, tuple[str, str, Callable[[Any], Iterator[Rows]]]] = {
+    "timing": (
+        "In process",
+        "Calls per second of CPU, on uvloop, with ten realistic headers; rounds of the hand-written function and the framework take turns. The median, and below it\n"
+        "the quartiles.",
+        _timing,
+    ),
+    "instructions": (
+        "Instructions",
+        "The same works, counted by valgrind: instructions of the processor for one request, message or connection, and the ratio. Waiting, caches and other\n"
+        "people's programs do not change them, nor do system calls show.",
+        _instructions,
+    ),
+    "servers": (
+        "Through servers",
+        "CPU time of the server's processes for one request (`wrk`, 32 connections) or message (picows). The server has one core, the load another; the last column is\n"
+        "how much of its core the WebSocket client used: far below 100 % it is no bottleneck.",
+        _servers,
+    ),
+    "growth": (
+        "What things cost by themselves",
+        "Routes: every path has a tag; requests and connections go to rows all over the table. Middlewares: each alone, above the same request without it, in process.\n"
+        "Starting: the median over fresh processes, above a Python that does nothing.",
+        _growth,
+    ),
+    "memory": ("An idle WebSocket", "Growth of uvicorn's resident memory for each idle socket.", _memory),
+}
