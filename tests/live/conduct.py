@@ -31,6 +31,11 @@ DEVIATIONS: Mapping[tuple[str, str], Instead] = {
     ("speaks too early", "hypercorn"): Instead(1, "data before the answer to the handshake: the app is never told that this client left"),
     ("a stream keeps it from ending", "granian"): Instead(True, "SIGTERM waits for open responses without a limit, and the app is not told"),
     ("shutdown codes", "granian"): Instead({None: 50}, "connections are cut before the app hears of the shutdown"),
+    ("shutdown by", "granian"): Instead({"client", "server"}, "some conversations hear of the cut connection before lifespan tells of the shutdown"),
+    ("crash at shutdown", "granian"): Instead(
+        "panicked at",
+        "with open sockets its worker may crash (pyo3: cannot drop pointer into Python heap); raw ASGI apps are not told either",
+    ),
     ("told reset", "granian"): Instead("1005 ''", NO_CODE),
 }
 """By row and by server: its name, or its family for all of one kind."""
