@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 __all__ = [
     "BadRequest",
@@ -141,6 +141,6 @@ def real_error(error: BaseException) -> BaseException:
     >>> real_error(ExceptionGroup("", [ExceptionGroup("", [KeyError("x")])]))
     KeyError('x')
     """
-    inside: Sequence[BaseException] = cast("BaseExceptionGroup[Any]", error).exceptions if isinstance(error, BaseExceptionGroup) else ()
+    inside: Sequence[BaseException] = getattr(error, "exceptions", ()) if issubclass(type(error), BaseExceptionGroup) else ()
     errors = [one for one in inside if not isinstance(one, CancelledError)]
     return real_error(errors[0]) if len(errors) == 1 else error
