@@ -1,0 +1,88 @@
+"""shallot.failures: one record for each failure, and an answer that tells nothing of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from shallot.deadline import DeadlinePassed
+from shallot.errors import BadRequest, BodyTooLarge, ClientDisconnect, EffectRefused, Forbidden, PeerError, Unavailable
+from shallot.failures import report, report_cut
+
+SCOPE = {"type": "http", "method": "POST", "path": "/a\r\nb\x1b[2J\u202e" + "x" * 300, "query_string": b"token=secret", "headers": [(b"cookie", b"secret")]}
+
+
+class Teapot(PeerError):
+    status = 418
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "answered", "level"),
+    [
+        (RuntimeError("secret <script>"), None, 500, "ERROR"),
+        (EffectRefused("secret"), None, 500, "ERROR"),
+        (Forbidden("secret"), None, 403, "ERROR"),
+        (DeadlinePassed("secret"), 503, 503, "ERROR"),
+        (ExceptionGroup("secret", [ValueError("a"), KeyError("b")]), None, 500, "ERROR"),
+        (Unavailable("the broker is down"), None, 503, "WARNING"),
+        (BadRequest("no host"), None, 400, "INFO"),
+        (BodyTooLarge("more than 10"), None, 413, "INFO"),
+        (Teapot("short and stout"), None, 418, "INFO"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_a_failure_is_one_record_and_a_small_answer(caplog, error, status, answered, level):
+    caplog.set_level(logging.DEBUG)
+    response = report(error, SCOPE, status)
+    (record,) = caplog.records
+    body = json.loads(response["body"])
+    assert (response["status"], body["status"], record.levelname, record.name) == (answered, answered, level, "shallot")
+    assert body["type"] == "about:blank"
+    assert response["headers"]["content-type"] == "application/problem+json"
+    assert (record.exc_info is not None) == (level == "ERROR")
+    assert "secret" not in record.getMessage()
+    assert b"secret" not in response["body"]
+
+
+def test_a_500_and_its_record_carry_the_same_trace(caplog):
+    body = json.loads(report(RuntimeError("x"), SCOPE)["body"])
+    (record,) = caplog.records
+    assert body == {"type": "about:blank", "title": "Internal Server Error", "status": 500, "trace": record.trace}
+    assert len(bytes.fromhex(record.trace)) == 8
+    assert record.trace in record.getMessage()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), BadRequest("\r\nINFO fake\x1b[2J\u2028\u202e" + "y" * 300)], ids=["ours", "theirs"])
+def test_what_a_client_sent_is_escaped_and_cut(caplog, error):
+    caplog.set_level(logging.INFO)
+    report(error, SCOPE)
+    message = caplog.records[0].getMessage()
+    assert message.isascii()
+    assert message.isprintable()
+    assert len(message) < 300
+
+
+def test_a_websocket_without_a_path_is_reported_too(caplog):
+    report(RuntimeError("x"), {"type": "websocket"})
+    assert caplog.records[0].getMessage().startswith("WS '' failed with 500 [")
+
+
+@pytest.mark.parametrize(
+    ("error", "level", "ours"),
+    [
+        (ClientDisconnect("left"), "DEBUG", False),
+        (DeadlinePassed("took too long"), "INFO", False),
+        (BodyTooLarge("too large"), "INFO", False),
+        (ExceptionGroup("", [ClientDisconnect("left")]), "DEBUG", False),
+        (OSError("disk"), "ERROR", True),
+        (ExceptionGroup("", [OSError("disk"), ClientDisconnect("left")]), "ERROR", True),
+    ],
+    ids=["left", "slow", "peer", "group of one", "ours", "group"],
+)
+def test_a_cut_is_one_record_and_raised_where_it_is_ours(caplog, error, level, ours):
+    caplog.set_level(logging.DEBUG)
+    assert report_cut(error) is ours
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info is not None) == (level, ours)
