@@ -140,7 +140,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """HTTP: scope -> limits -> body -> request dict -> handler -> response dict -> validated -> effects -> events."""
         if scope["type"] != "http":
-            await self._other_line(scope, receive, send)
+            await (self._websocket if scope["type"] == "websocket" else self._lifespan)(scope, receive, send)
             return
         response: Any = None
         stream: BodyStream | None = None
@@ -191,18 +191,15 @@ class App:
             await self._answer_error(error, response, scope, receive, send)
             return
         if accepted:
-            await self._conversations.converse(response["websocket"], request, receive, send, headers)
+            conversation, response = response["websocket"], None  # an idle conversation may last for days: nothing is kept that it does not need
+            await self._conversations.converse(conversation, request, receive, send, headers)
         else:
             await self._send_answer(response, headers, content, scope, receive, send)
 
-    async def _other_line(self, scope: Scope, receive: Receive, send: Send) -> None:
-        match scope["type"]:
-            case "websocket":
-                await self._websocket(scope, receive, send)
-            case "lifespan":
-                await self._life.lifespan(scope, receive, send)
-            case kind:
-                raise ValueError(f"shallot speaks ASGI's http, websocket and lifespan; not {kind!r}")
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            raise ValueError(f"shallot speaks ASGI's http, websocket and lifespan; not {scope['type']!r}")
+        await self._life.lifespan(scope, receive, send)
 
     # ---- stages of both lines
 
