@@ -29,19 +29,9 @@ async def test_what_a_function_raises_is_raised_to_the_caller():
 
 
 async def test_no_more_than_count_run_at_the_same_time():
-    pool, gate, running = Threads(2), threading.Event(), []
-
-    def run():
-        running.append(threading.current_thread().name)
-        gate.wait(5)
-
-    waiting = [asyncio.create_task(pool.run(run)) for _ in range(4)]
-    while len(running) < 2:
-        await asyncio.sleep(0)
-    assert sorted(running) == ["shallot_0", "shallot_1"]
-    gate.set()
-    await asyncio.gather(*waiting)
-    assert len(running) == 4
+    pool, both = Threads(2), threading.Barrier(2)
+    await asyncio.gather(*[pool.run(both.wait, 5) for _ in range(4)])
+    assert sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("shallot_")) == ["shallot_0", "shallot_1"]
     await ended(pool)
 
 

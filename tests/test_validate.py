@@ -203,7 +203,9 @@ def test_a_response_is_checked_as_well_when_its_headers_are_known():
         write({**text("hi"), "body": "hi"}, GET)
 
 
-anything = some.none() | some.booleans() | some.integers(0, 700) | some.text(max_size=5) | some.binary(max_size=5) | some.lists(some.text(max_size=3), max_size=3)
+anything = (
+    some.none() | some.booleans() | some.integers(0, 700) | some.text(max_size=5) | some.binary(max_size=5) | some.lists(some.text(max_size=3), max_size=3)
+)
 header = some.sampled_from(["vary", "Vary", "content-length", "x", "", "a b", "te"]) | some.text(max_size=3)
 
 

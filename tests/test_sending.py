@@ -1,0 +1,323 @@
+"""shallot.sending: a response goes out by the events that suit its request, and what it streams from is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from shallot.deadline import DeadlinePassed
+from shallot.errors import ClientDisconnect
+from shallot.limits import default_limits
+from shallot.sending import TURN_EVERY, close_stream, open_content, send_answer, send_whole
+from shallot.testing.clock import virtual_time
+from shallot.testing.fakes import FakeServer
+from shallot.testing.scopes import http_scope, websocket_scope
+
+LIMITS = default_limits()
+DENIED = {"extensions": {"websocket.http.response": {}}}
+
+
+class Stream:
+    """An async iterator that remembers what was asked of it."""
+
+    def __init__(self, *chunks, error=None, closing=None):
+        self.chunks = list(chunks)
+        self.error = error
+        self.closing = closing
+        self.asked = 0
+        self.closed = 0
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        self.asked += 1
+        if self.chunks:
+            return self.chunks.pop(0)
+        if self.error:
+            raise self.error
+        raise StopAsyncIteration
+
+    async def aclose(self):
+        self.closed += 1
+        if self.closing:
+            await self.closing()
+
+
+class Several:
+    """An async iterable that gives another iterator."""
+
+    def __init__(self, iterator):
+        self.iterator = iterator
+        self.closed = 0
+
+    def __aiter__(self):
+        return self.iterator
+
+    async def aclose(self):
+        self.closed += 1
+
+
+async def watch(work):
+    return await work(lambda: False)
+
+
+async def in_thread(function, *args):
+    return function(*args)
+
+
+async def send_to(scope, response, content=None, headers=None, watch=watch):
+    """The events that went out, and the error that came back."""
+    server = FakeServer(scope)
+    try:
+        await send_answer(response, headers or [], content, scope, server.send, LIMITS, watch)
+    except Exception as error:
+        return server.sent, error
+    return server.sent, None
+
+
+def bodies(events):
+    return [event["body"] for event in events if event["type"].endswith("body")]
+
+
+# ---- without a stream
+
+
+async def test_a_whole_response_is_two_events():
+    server = FakeServer(http_scope())
+    await send_whole(server.send, 201, [(b"a", b"b")], b"hi")
+    assert server.sent == [{"type": "http.response.start", "status": 201, "headers": [(b"a", b"b")]}, {"type": "http.response.body", "body": b"hi"}]
+
+
+async def test_a_client_that_left_before_a_whole_response():
+    server = FakeServer(http_scope())
+    server.leave()
+    with pytest.raises(ClientDisconnect):
+        await send_whole(server.send, 200, [], b"hi")
+
+
+@pytest.mark.parametrize(
+    ("scope", "response", "expected"),
+    [
+        (http_scope(), {"status": 200, "body": b"hi"}, ("http.response.start", "http.response.body", b"hi")),
+        (http_scope(), {"status": 200}, ("http.response.start", "http.response.body", b"")),
+        (http_scope("HEAD"), {"status": 200, "body": b"hi"}, ("http.response.start", "http.response.body", b"")),
+        (websocket_scope(**DENIED), {"status": 401, "body": b"no"}, ("websocket.http.response.start", "websocket.http.response.body", b"no")),
+    ],
+    ids=["GET", "empty", "HEAD", "denial"],
+)
+async def test_the_events_of_a_body(scope, response, expected):
+    (start, body), error = await send_to(scope, response, headers=[(b"a", b"b")])
+    assert error is None
+    assert (start["type"], body["type"], body["body"]) == expected
+    assert (start["status"], start["headers"]) == (response["status"], [(b"a", b"b")])
+
+
+@pytest.mark.parametrize("extensions", [{}, {"extensions": None}, {"extensions": {"other": {}}}])
+async def test_a_denial_without_the_extension_is_a_close(extensions):
+    stream = Stream(b"x")
+    scope = {key: value for key, value in websocket_scope().items() if key != "extensions"} | extensions
+    assert await send_to(scope, {"status": 401, "stream": stream}, stream) == ([{"type": "websocket.close", "code": 1000}], None)
+    assert (stream.asked, stream.closed) == (0, 1)
+
+
+async def test_a_file_is_sent_by_the_server():
+    events, _ = await send_to(http_scope(extensions={"http.response.pathsend": {}}), {"status": 200, "file": "/a"}, Path("/a"))
+    assert events[1:] == [{"type": "http.response.pathsend", "path": "/a"}]
+
+
+# ---- streams
+
+
+@pytest.mark.parametrize("scope", [http_scope(), websocket_scope(**DENIED)], ids=["response", "denial"])
+async def test_a_stream_is_sent_chunk_by_chunk_and_closed(scope):
+    stream = Stream(b"a", b"", b"b")
+    events, error = await send_to(scope, {"status": 200, "stream": stream}, stream)
+    assert error is None
+    assert (bodies(events), [event.get("more_body") for event in events[1:]]) == ([b"a", b"b", b""], [True, True, None])
+    assert stream.closed == 1
+
+
+async def test_an_iterable_and_its_iterator_are_both_closed():
+    stream = Stream(b"a")
+    several = Several(stream)
+    assert bodies((await send_to(http_scope(), {"status": 200, "stream": several}, stream))[0]) == [b"a", b""]
+    assert (stream.closed, several.closed) == (1, 1)
+
+
+async def test_head_takes_nothing_of_a_stream():
+    stream = Stream(b"a")
+    events, error = await send_to(http_scope("HEAD"), {"status": 200, "stream": stream}, stream)
+    assert (bodies(events), error, stream.asked, stream.closed) == ([b""], None, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("stream", "announced", "sent", "error"),
+    [
+        (Stream(b"abc", b"de"), b"5", [b"abc", b"de", b""], None),
+        (Stream(b"abc", b"def", b"ghi"), b"5", [b"abc", b"de"], None),
+        (Stream(b"abc", b"def"), b"3", [b"abc", b""], None),
+        (Stream(b"abc"), b"5", [b"abc"], ValueError),
+        (Stream(b"abc", "def"), None, [b"abc"], TypeError),
+        (Stream(b"abc", bytearray(b"x")), None, [b"abc"], TypeError),
+        (Stream(b"abc", error=RuntimeError("broken")), None, [b"abc"], RuntimeError),
+        (Stream(b"abc", error=OSError("disk")), None, [b"abc"], OSError),
+    ],
+    ids=["right", "more", "more after", "less", "str", "bytearray", "raises", "raises OSError"],
+)
+async def test_a_stream_and_its_length(stream, announced, sent, error):
+    events, raised = await send_to(http_scope(), {"status": 200, "stream": stream}, stream, [(b"content-length", announced)] if announced else [])
+    assert bodies(events) == sent
+    assert type(raised) is (error or type(None))
+    assert stream.closed == 1
+
+
+@pytest.mark.parametrize(("chunks", "logged"), [((b"abcde",), False), ((b"abc", b"def"), True), ((b"abcde", b"f"), True), ((b"abcdef",), True)])
+async def test_more_than_announced_is_logged_once(caplog, chunks, logged):
+    stream = Stream(*chunks)
+    await send_to(http_scope(), {"status": 200, "stream": stream}, stream, [(b"content-length", b"5")])
+    assert [record.getMessage() for record in caplog.records] == [
+        "a response's stream yields more than its content-length announces; the rest is not sent"
+    ] * logged
+
+
+async def test_a_stream_that_never_waits_lets_others_run():
+    gone = []
+
+    async def endless():
+        while True:
+            yield b"x"
+
+    asyncio.get_running_loop().call_soon(gone.append, True)
+    stream = endless()
+    events, error = await send_to(http_scope(), {"status": 200, "stream": stream}, stream, watch=lambda work: work(lambda: bool(gone)))
+    assert error is None
+    assert 1 < len(events) <= TURN_EVERY + 2
+
+
+async def test_a_stream_that_swallows_its_cancellation_is_not_asked_again():
+    stream = Stream(b"a", b"b", b"c")
+
+    async def gone_after_one(work):
+        return await work(lambda: stream.asked > 1)
+
+    events, error = await send_to(http_scope(), {"status": 200, "stream": stream}, stream, [(b"content-length", b"9")], watch=gone_after_one)
+    assert (bodies(events), error, stream.asked) == ([b"a", b""], None, 2)
+
+
+async def test_a_client_that_left_is_no_oserror():
+    stream, server = Stream(b"a", b"b"), FakeServer(http_scope())
+
+    async def leave(work):
+        server.leave()
+        return await work(lambda: False)
+
+    with pytest.raises(ClientDisconnect):
+        await send_answer({"status": 200, "stream": stream}, [], stream, server.scope, server.send, LIMITS, leave)
+    assert (len(server.sent), stream.closed) == (1, 1)
+
+
+@pytest.mark.parametrize("stuck_after", [0, 1, 2, 3])
+def test_each_event_has_its_deadline(stuck_after):
+    stream = Stream(b"a", b"b")
+
+    @virtual_time
+    async def run():
+        server = FakeServer(http_scope(), stuck_after=stuck_after)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(DeadlinePassed):
+            await send_answer({"status": 200, "stream": stream}, [], stream, server.scope, server.send, LIMITS, watch)
+        assert asyncio.get_running_loop().time() - began == LIMITS["send_s"]
+        assert len(server.sent) == stuck_after
+
+    run()
+    assert stream.closed == 1
+
+
+# ---- closing
+
+
+async def test_what_cannot_be_closed_or_is_nothing_is_left():
+    await close_stream(None, object(), seconds=1)
+
+
+async def test_an_error_while_closing_is_logged_once(caplog):
+    async def fail():
+        raise RuntimeError("cannot")
+
+    await close_stream(Stream(closing=fail), seconds=1)
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage()) == ("ERROR", "a response's stream could not be closed")
+
+
+@virtual_time
+async def test_closing_has_a_deadline():
+    await close_stream(Stream(closing=asyncio.Event().wait), seconds=5)
+
+
+async def test_a_generator_that_yields_while_it_is_closed_is_logged(caplog):
+    async def stubborn():
+        try:
+            yield b"a"
+        finally:
+            yield b"b"
+
+    generator = stubborn()
+    await anext(generator)
+    await close_stream(generator, seconds=1)
+    assert "ignored GeneratorExit" in caplog.text
+    with pytest.raises(GeneratorExit):
+        await anext(generator)
+
+
+# ---- files
+
+
+async def test_what_is_no_file_is_opened_at_once():
+    stream = Stream()
+    assert await open_content({"stream": stream}, [], http_scope(), in_thread) is stream
+    assert await open_content({"body": b"x"}, [], http_scope(), in_thread) is None
+
+
+@pytest.mark.parametrize("size", [0, 5, 200_000])
+async def test_a_file_is_read_and_its_length_told(tmp_path, size):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    headers = []
+    content = await open_content({"file": path}, headers, http_scope(), in_thread)
+    assert headers == [(b"content-length", b"%d" % size)]
+    assert b"".join([chunk async for chunk in content]) == b"x" * size
+
+
+async def test_a_file_may_have_its_length_but_no_other(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    headers = [(b"content-length", b"5")]
+    content = await open_content({"file": str(path)}, headers, http_scope(), in_thread)
+    await content.aclose()
+    assert headers == [(b"content-length", b"5")]
+    with pytest.raises(ValueError, match="says 6 and the file has 5 bytes"):
+        await open_content({"file": path}, [(b"content-length", b"6")], http_scope(), in_thread)
+
+
+@pytest.mark.parametrize(("scope", "by_server"), [(http_scope, True), (websocket_scope, False)])
+async def test_a_file_is_left_to_a_server_that_can_send_it(tmp_path, monkeypatch, scope, by_server):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_bytes(b"12345")
+    headers = []
+    content = await open_content({"file": "file"}, headers, scope(extensions={"http.response.pathsend": {}}), in_thread)
+    assert headers == [(b"content-length", b"5")]
+    if by_server:
+        assert content == tmp_path / "file"
+    else:
+        await content.aclose()
+
+
+async def test_a_file_that_is_none_is_an_error_before_anything_is_sent(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("missing", "pipe", ""):
+        with pytest.raises(OSError, match="missing" if name == "missing" else "must be a regular file"):
+            await open_content({"file": tmp_path / name}, [], http_scope(), in_thread)
