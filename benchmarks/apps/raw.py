@@ -76,7 +76,11 @@ async def talk_app(scope: Any, receive: Any, send: Any) -> None:
         event = await receive()
         if event["type"] == "websocket.disconnect":
             return None
-        await send({"type": "websocket.send", "text": event["text"]})
+        text = event.get("text")
+        if text is not None:
+            await send({"type": "websocket.send", "text": text})
+        else:
+            await send({"type": "websocket.send", "bytes": event["bytes"]})
 
 
 async def respond(send: Any, content_type: bytes, body: bytes) -> None:
