@@ -82,7 +82,8 @@ async def test_a_client_that_speaks_before_it_is_answered_and_leaves(live: Live)
     before = await live.gauges()
     async with await Wire.connect(live.server.port) as wire:
         lines = "".join(f"{name}: {value}\r\n" for name, value in {"host": "a", **UPGRADE}.items())
-        await wire.write(f"GET {live.path('echo')} HTTP/1.1\r\n{lines}\r\n".encode() + frame(CLOSE, b"\x03\xe8"))  # in one piece
+        await wire.write(f"GET {live.path('holds')} HTTP/1.1\r\n{lines}\r\n".encode() + frame(CLOSE, b"\x03\xe8"))  # in one piece
+    await live.seen("websocket.connect")  # it has begun, so there is an end to wait for
     forgotten: int = expected("speaks too early", live.server, 0)
     await live.settled({"ours": before["ours"] + forgotten})
     assert (await live.gauges())["ours"] == before["ours"] + forgotten
