@@ -42,7 +42,7 @@ class Line:
         return event
 
     async def stop(self) -> None:
-        if self.receiver.end(WSDisconnect(1000)):
+        if self.receiver.end(1000, ""):
             await self.receiver.stopped()
 
 
@@ -57,9 +57,10 @@ async def turns(count: int = 5) -> None:
 async def test_messages_are_read_one_at_a_time_by_whoever_iterates():
     line = Line("a", {"type": "websocket.receive", "bytes": b"b", "text": None}, "é" * 10)
     assert line.calls == 0
-    assert aiter(line.receiver) is line.receiver
+    assert aiter(line.receiver) is aiter(line.receiver)
     assert [await anext(line.receiver) for _ in range(3)] == ["a", b"b", "é" * 10]
     assert (line.calls, line.told, line.receiver.never_read) == (3, [], False)
+    await line.stop()
 
 
 async def test_events_that_are_none_of_ours_are_passed_over():
@@ -89,6 +90,7 @@ async def test_leaving_is_raised_again_and_again(event, left):
     assert line.receiver.left == left
     assert line.told == ["left"], "nothing was unread: it does not come back for anything"
     assert line.receiver.leave(1, "again") == left, "the first telling counts"
+    await line.stop()
 
 
 async def test_a_read_that_is_cancelled_takes_nothing_along():
@@ -98,6 +100,7 @@ async def test_a_read_that_is_cancelled_takes_nothing_along():
             await anext(line.receiver)
     line.push("a")
     assert await anext(line.receiver) == "a"
+    await line.stop()
 
 
 async def test_two_tasks_must_not_read_at_once():
@@ -124,6 +127,7 @@ async def test_two_tasks_must_not_read_directly_at_once():
     assert line.most == 1
     line.push("b")
     assert await second == "b"
+    await line.stop()
 
 
 async def test_an_event_with_neither_text_nor_bytes_is_the_end():
@@ -133,13 +137,15 @@ async def test_an_event_with_neither_text_nor_bytes_is_the_end():
             await anext(line.receiver)
         assert order.value.code == 1011
     assert line.receiver.look(1.0) == "trouble"
+    await line.stop()
 
 
 async def test_reading_ahead_ends_when_the_handler_reads_again_without_help():
     line = Line("a")
     assert await anext(line.receiver) == "a"
-    line.receiver.look(1.0)
-    line.receiver.look(1.25)  # busy for two looks: somebody reads for it
+    line.receiver.look(1.0)  # something was heard
+    line.receiver.look(1.25)
+    line.receiver.look(1.5)  # busy for two looks: somebody reads for it
     await turns()
     assert line.pending == 1
     line.push("b", "c")
@@ -154,6 +160,7 @@ async def test_reading_ahead_ends_when_the_handler_reads_again_without_help():
     line.push("e")
     assert await anext(line.receiver) == "e"
     assert line.most == 1
+    await line.stop()
 
 
 async def test_a_look_between_two_reads_changes_nothing():
@@ -164,6 +171,7 @@ async def test_a_look_between_two_reads_changes_nothing():
     line.receiver.look(1.25)
     await turns()
     assert line.pending == 0
+    await line.stop()
 
 
 async def test_a_handler_that_reads_in_a_task_of_its_own_is_read_for_lastingly():
@@ -191,6 +199,7 @@ async def test_a_receive_that_fails_is_the_clients_leaving(caplog):
     assert "the server's receive failed" in caplog.text
     line.receiver.read_ahead()
     assert line.pending == 0
+    await line.stop()
 
 
 async def test_a_message_that_is_too_large_is_the_end_whoever_reads():
@@ -216,6 +225,7 @@ async def test_whoever_reads_directly_needs_nobody_ahead():
     assert line.calls == 2
     line.push("b")
     assert await reading == "b"
+    await line.stop()
 
 
 async def test_reading_ahead_stops_at_its_bounds_and_goes_on_with_room():
@@ -241,6 +251,7 @@ async def test_full_for_too_long_without_ever_reading_is_send_only(caplog):
     assert (line.receiver.discarded, line.receiver.left, line.told) == (6, (1001, "tab"), ["left"])
     with pytest.raises(RuntimeError, match="this conversation only sends"):
         await anext(line.receiver)
+    await line.stop()
 
 
 async def test_full_for_too_long_after_reading_is_stuck():
@@ -281,10 +292,11 @@ async def test_reads_false_is_read_for_at_the_first_look():
 async def test_a_conversation_that_needed_no_mailbox_has_nothing_to_close():
     line = Line()
     assert list(line.receiver.sources()) == []
-    assert line.receiver.end(WSDisconnect(1000)) is False
+    assert line.receiver.end(1000, "") is False
     await line.receiver.stopped()
     line.receiver.mailbox.hush()
     assert list(line.receiver.sources()) == []
+    await line.stop()
 
 
 async def test_a_receive_that_fails_in_a_direct_read_is_leaving(caplog):
@@ -296,20 +308,21 @@ async def test_a_receive_that_fails_in_a_direct_read_is_leaving(caplog):
     assert line.told == ["left"]
     assert caplog.text.count("the server's receive failed") == 1
     assert line.calls == 1
+    await line.stop()
 
 
 @virtual_time
 async def test_a_handler_that_is_busy_after_reading_ahead_ended_is_read_ahead_of_again():
     line = Line("a")
     assert await anext(line.receiver) == "a"
-    line.receiver.look(1), line.receiver.look(2)  # busy: somebody reads ahead
+    line.receiver.look(1), line.receiver.look(2), line.receiver.look(3)  # busy: somebody reads ahead
     reading = asyncio.ensure_future(anext(line.receiver))
     await turns()
     line.push("b")
     assert await reading == "b"
     await turns()
     assert line.pending == 0, "and has ended"
-    line.receiver.look(3)
+    line.receiver.look(4)
     await turns()
     assert line.pending == 1
     await line.stop()
@@ -324,3 +337,4 @@ async def test_who_comes_back_for_what_is_unread_is_told():
     assert await anext(line.receiver) == "a"
     assert await anext(line.receiver) == "b"
     assert line.told == ["left", "back", "back"]
+    await line.stop()

@@ -25,6 +25,8 @@ async def test_a_tapped_receiver_hands_over_what_the_taps_leave():
     taps = Taps([{"message": lambda scope, message: None if message == "drop" else message.upper()}], {})
     receiver = TappedReceiver(receive, default_limits(), asyncio.current_task(), 0.0, lambda what: None, taps, reads=True)
     assert await anext(receiver) == "KEEP"
+    receiver.end(1000, "")
+    await receiver.stopped()
 
 
 async def test_what_a_tap_ends_stays_ended():

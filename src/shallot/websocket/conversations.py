@@ -43,8 +43,7 @@ class Conversations:
             self._loop = loop
             self._watch(loop)
         try:
-            if await talk.accept(accept_headers):
-                await talk.run()
+            await talk.run(accept_headers)
         finally:
             self._open.discard(talk)
             if not self._open and self._empty is not None:

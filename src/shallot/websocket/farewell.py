@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar, cast
 
 from ..deadline import within
-from ..errors import WSDisconnect
 from ..types import Close, Event, Hooks, Send
 from .endings import GONE, Ending
 from .generators import close_generator, is_finished
@@ -40,7 +39,7 @@ async def part(
 
     A cancellation ends the step that it meets, no more; whoever called passes it on.
     """
-    if receiver.end(WSDisconnect(ending.code, ending.reason)):
+    if receiver.end(ending.code, ending.reason):
         await _see_to(receiver.stopped(), name, hook_s)  # before the close: granian sends none while a receive is pending
     if ending.send:
         ending = await _see_to(_send_close(send, ending, name), name, hook_s, logging.DEBUG) or ending  # a client that does not take it is no fault of ours

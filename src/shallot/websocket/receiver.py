@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from types import AsyncGeneratorType
+from typing import Any, cast
 
 from ..errors import CloseWith, WSDisconnect
 from ..types import AllLimits, Event, Message, Receive
@@ -15,10 +16,6 @@ from .mailbox import ClientQueue, SharedMailbox
 __all__ = ["Receiver"]
 
 log = logging.getLogger("shallot.websocket")
-
-IDLE, IDLE_SEEN, FRESH, FRESH_SEEN, READING, READING_SEEN, SHARED = range(7)
-"""Where the handler stands: not reading, not once yet, reading directly, or reading from the mailbox. A state is *seen*
-when the watch has met it before without a read between: so the watch knows a busy handler, and a message costs two stores."""
 
 
 class Receiver:
@@ -31,16 +28,18 @@ class Receiver:
         "_ahead",
         "_escort",
         "_full_since",
+        "_heard",
         "_heard_at",
+        "_is_busy",
         "_limits",
         "_mailbox",
-        "_max_bytes",
+        "_messages",
         "_over",
         "_owner",
         "_receive",
         "_room",
         "_safe_length",
-        "_state",
+        "_shared",
         "_tell",
         "_waiting",
         "discarded",
@@ -55,46 +54,66 @@ class Receiver:
         self._limits = limits
         self._owner = owner
         self._tell = tell
-        self._max_bytes = limits["max_message_bytes"]
-        self._safe_length = self._max_bytes // 4  # no text of so few characters has too many bytes
-        self._state = FRESH if reads else FRESH_SEEN
+        self._safe_length = limits["max_message_bytes"] // 4  # no text of so few characters has too many bytes
+        self._messages: AsyncGeneratorType[Message, None] | None = None
+        self._shared = not reads
+        self._heard, self._is_busy, self._waiting = False, not reads, False
         self._mailbox: SharedMailbox | None = None
         self._ahead: asyncio.Task[None] | None = None
         self._escort = reads
         self._room: asyncio.Future[None] | None = None
         self._full_since: float | None = None
         self._heard_at = now
-        self._waiting = False
-        self._over: WSDisconnect | None = None
-        self.never_read = True
-        self.send_only = not reads
+        self._over: tuple[int, str] | None = None
+        self.never_read, self.send_only = True, not reads
         self.left: tuple[int, str] | None = None
         self.trouble: CloseWith | None = None
         self.discarded = 0
 
     # ---- for the handler
 
-    def __aiter__(self) -> Receiver:
-        return self
+    def __aiter__(self) -> AsyncIterator[Message]:
+        """The one generator of messages that is under way, or a new one: an exception, a time-out's cancellation too, has ended the last."""
+        messages = self._messages
+        if messages is None or messages.ag_frame is None:
+            messages = self._messages = cast("AsyncGeneratorType[Message, None]", self._read())
+        elif messages.ag_running:
+            raise RuntimeError("another task is reading this receiver already; let one task read, and hand messages on")
+        return messages
 
     async def __anext__(self) -> Message:
-        if self._state:  # anything but IDLE
-            return await self._next()
-        self._state = READING
-        try:
-            event = await self._receive()
-        except Exception:
-            event = _failed()
-        finally:
-            self._state = IDLE
-        if event["type"] == "websocket.receive":
-            text: str | None = event.get("text")
-            if text is not None and len(text) <= self._safe_length:
-                return text
-        message = self._read_event(event)
-        if message is None:
-            return await Receiver.__anext__(self)
-        return message[0]
+        return await self.__aiter__().__anext__()
+
+    async def _read(self) -> AsyncGenerator[Message, None]:
+        """One message after the other: directly from the server, or from the mailbox while it is shared."""
+        if self.never_read:
+            self.never_read = False
+            if asyncio.current_task() is not self._owner:
+                self._escort, self._shared = False, True  # read in a task of its own: the engine could not end a direct read there
+                self.read_ahead()
+        receive, safe_length = self._receive, self._safe_length
+        while True:
+            if self._shared:
+                message: Any = await self._next_shared()
+                if message is not None:
+                    yield message
+                continue
+            try:
+                event = await receive()
+            except Exception:
+                event = _failed()
+            self._heard = True
+            try:  # most events are a short text: for them all that _read_event would look at stands here, without a call
+                text: Any = event["text"]
+                is_plain = text.__class__ is str and len(text) <= safe_length and event["type"] == "websocket.receive"
+            except KeyError:
+                text, is_plain = None, False
+            if is_plain:
+                yield text
+            else:
+                received = self._read_event(event)
+                if received is not None:
+                    yield received[0]
 
     # ---- for the engine
 
@@ -106,10 +125,15 @@ class Receiver:
             self._mailbox = SharedMailbox(queue, on_open=self._share)
         return self._mailbox
 
+    @property
+    def is_reading(self) -> bool:
+        """Does somebody wait for the server's ``receive`` right now, without help?"""
+        return not self._shared and self._messages is not None and self._messages.ag_running
+
     def read_ahead(self) -> None:
         """Read in a task beside the handler from now on; it ends by itself when the handler can read again without help."""
-        if self._state not in (READING, READING_SEEN) and self.left is None:
-            self._state = SHARED
+        if not self.is_reading and self.left is None:
+            self._shared = True
             if self._ahead is None:
                 self._ahead = asyncio.create_task(self._read_ahead(self.mailbox))
 
@@ -118,7 +142,7 @@ class Receiver:
         if self.left is not None:
             return self.left
         self.left = left = 1005 if code is None else int(code), reason or ""
-        self._state = SHARED
+        self._shared = True
         if self._mailbox is not None:
             self._mailbox.hush()
         self._tell("left")
@@ -128,12 +152,14 @@ class Receiver:
         """What the watch does four times a second. Returns the name of a limit that is passed."""
         if self.trouble is not None:
             return "trouble"
-        state = self._state
-        if state == IDLE_SEEN or state == FRESH_SEEN or (state == SHARED and self._ahead is None):
+        if self._heard:
+            self._heard, self._heard_at, self._is_busy = False, now, False
+        elif self._waiting or self.is_reading:
+            self._is_busy = False
+        elif self._is_busy:
             self.read_ahead()  # busy since the last look: somebody must notice if the client leaves
-        elif state == IDLE or state == FRESH or state == READING:
-            self._state += 1
-            self._heard_at = now
+        else:
+            self._is_busy = True
         if self._full_since is not None:
             if not self.never_read:
                 return "stuck" if now - self._full_since >= self._limits["stuck_s"] else None
@@ -143,16 +169,19 @@ class Receiver:
         idle_s = self._limits["idle_s"]
         return "idle" if idle_s is not None and now - self._heard_at >= idle_s and self.left is None else None
 
-    def end(self, over: WSDisconnect) -> bool:
-        """The conversation is over: whoever still reads gets ``over``. Is there anything to wait for (``stopped``)?"""
-        self._over = over
-        self._state = SHARED
+    def end(self, code: int, reason: str) -> bool:
+        """The conversation is over: whoever still reads is told so. Is there anything to wait for (``stopped``)?"""
+        self._over = code, reason
+        self._shared = True
+        self._tell = log.debug  # a conversation and its receiver hold each other until here
         if self._mailbox is not None:
             self._mailbox.hush()
-        return self._ahead is not None
+        return self._ahead is not None or (self._messages is not None and self._messages.ag_frame is not None)
 
     async def stopped(self) -> None:
         """Returns when no ``receive`` of ours is pending."""
+        if self._messages is not None and not self._messages.ag_running:
+            await self._messages.aclose()
         if self._ahead is not None:
             self._ahead.cancel()
             await asyncio.wait([self._ahead])
@@ -163,42 +192,31 @@ class Receiver:
 
     # ---- inside
 
-    async def _next(self) -> Message:
-        """The next message in any state but ``IDLE``."""
-        if self.send_only:
-            await asyncio.sleep(0)  # as below
-            raise RuntimeError(
-                "this conversation only sends: it was declared reads=False, or did not read while the client's messages filled its mailbox for unread_s; "
-                "what the client said is discarded. Read sooner, or raise the limit unread_s"
-            )
-        if self._waiting or self._state in (READING, READING_SEEN):
-            raise RuntimeError("another task is reading this receiver already; let one task read, and hand messages on")
-        if self.never_read:
-            self.never_read = False
-            if asyncio.current_task() is not self._owner:
-                self._escort = False  # read in a task of its own: the engine could not end a direct read there
-                self.read_ahead()
-        if self._state == SHARED:
-            return await self._next_shared()
-        self._state = IDLE
-        return await Receiver.__anext__(self)
-
-    async def _next_shared(self) -> Message:
+    async def _next_shared(self) -> Message | None:
+        """The next message from the mailbox; ``None`` as soon as the handler can read without help."""
         mailbox = self.mailbox
         while True:
+            if self.send_only:
+                await asyncio.sleep(0)  # as below
+                raise RuntimeError(
+                    "this conversation only sends: it was declared reads=False, or did not read while the client's messages filled its mailbox for unread_s; "
+                    "what the client said is discarded. Read sooner, or raise the limit unread_s"
+                )
             message = mailbox.take()
             if message is not None:
                 if self.left is not None:
                     self._tell("back")
                 self._make_room()
                 return message
-            over = self._over or self.trouble or (self.left and WSDisconnect(*self.left))
-            if over:
+            if self._over or self.trouble or self.left:
                 await asyncio.sleep(0)  # a handler that catches it, and asks again for ever, must not keep the loop to itself
-                raise over.with_traceback(None)
+                if self.trouble and not self._over:
+                    raise self.trouble.with_traceback(None)
+                code, reason = self._over or self.left or (1005, "")
+                raise WSDisconnect(code, reason)
             if self._ahead is None and not mailbox.shared:
-                self._state = IDLE
-                return await Receiver.__anext__(self)
+                self._shared = False
+                return None
             self._waiting = True
             try:
                 await mailbox.wait()
@@ -248,19 +266,19 @@ class Receiver:
         if message is None:
             raise self._troubled(1011, "")  # the server broke the ASGI specification: neither text nor bytes
         size = len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode(errors="surrogatepass"))
-        if size > self._max_bytes:
-            raise self._troubled(1009, f"a message may have {self._max_bytes} bytes")
+        if size > self._limits["max_message_bytes"]:
+            raise self._troubled(1009, f"a message may have {self._limits['max_message_bytes']} bytes")
         return message, size
 
     def _troubled(self, code: int, reason: str) -> CloseWith:
         """The conversation cannot go on, whatever the handler makes of the exception."""
-        self._state = SHARED
+        self._shared = True
         self.trouble = CloseWith(code, reason)
         return self.trouble
 
     def _share(self) -> None:
         """Something joins the mailbox."""
-        if self._state in (READING, READING_SEEN):
+        if self.is_reading:
             raise RuntimeError("another task is reading this receiver: nothing can join its mailbox meanwhile; let the handler's own task read")
         self.read_ahead()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from ..errors import CloseWith
@@ -59,12 +60,12 @@ class TappedReceiver(Receiver):
         super().__init__(receive, limits, owner, now, tell, reads=reads)
         self._taps = taps
 
-    async def __anext__(self) -> Message:
-        while True:
-            message = await super().__anext__()
-            try:
-                left = self._taps.message(message)
-            except CloseWith as order:
-                raise self._troubled(order.code, order.reason) from order  # the end, even if the handler catches it
-            if left is not None:
-                return left
+    async def _read(self) -> AsyncGenerator[Message, None]:
+        async with aclosing(super()._read()) as messages:
+            async for message in messages:
+                try:
+                    kept = self._taps.message(message)
+                except CloseWith as order:
+                    raise self._troubled(order.code, order.reason) from order  # the end, even if the handler catches it
+                if kept is not None:
+                    yield kept
