@@ -77,6 +77,11 @@ async def test_the_bound_itself_passes_and_one_byte_more_does_not():
     assert receive.calls == 2
 
 
+async def test_a_body_may_have_the_length_that_was_declared_and_that_may_be_the_bound():
+    assert await read(part(b"x" * 10, False), declared=10, body_bytes=10) == b"x" * 10
+    assert [chunk async for chunk in streaming(part(b"x" * 10, False), bound=10, declared=10)] == [b"x" * 10]
+
+
 async def test_a_body_declared_too_large_is_refused_before_the_first_read():
     receive = arriving()
     with pytest.raises(BodyTooLarge, match="11 bytes was declared; the bound is 10"):
@@ -131,7 +136,7 @@ async def test_parts_that_come_too_late_are_refused_even_if_nothing_waits(monkey
     with monkeypatch.context() as patch:
         patch.setattr(loop, "time", lambda: next(clock))
         with pytest.raises(RequestTimeout):
-            await read(*[part(b"")] * 10)
+            await read(*[part(b"")] * 10, part(b"", False))
 
 
 async def test_many_small_parts_are_linear():
@@ -215,6 +220,7 @@ async def test_a_stream_gives_the_chunks_that_have_something_in_them_once():
 
 async def test_an_empty_last_part_is_the_end():
     assert [chunk async for chunk in streaming(part(b"a"), part(b"", False))] == [b"a"]
+    assert [chunk async for chunk in streaming({"type": "http.request"})] == []
 
 
 @pytest.mark.parametrize(

@@ -301,6 +301,11 @@ async def test_an_app_with_nothing_to_start_needs_no_start(diary):
     assert diary.lines == ["drain 10", "stop []", "threads closed"]
 
 
+@pytest.mark.parametrize("changes", [{"resources": {"a": Pool()}}, {"on_start": print}], ids=str)
+def test_others_do(diary, changes):
+    assert Lifecycle(diary.plan(**changes)).config is None
+
+
 async def test_requests_wait_for_the_start(diary):
     gate = asyncio.Event()
 

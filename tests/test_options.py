@@ -25,6 +25,11 @@ class Kill:
         return None
 
 
+class Half:
+    async def __aenter__(self):
+        return self
+
+
 @asynccontextmanager
 async def pool(config):
     yield config
@@ -89,6 +94,6 @@ def test_other_resources_are_refused(resource):
         check_resources({"db": resource})
 
 
-@pytest.mark.parametrize(("value", "expected"), [(Pool(), True), (pool({}), True), (Pool, False), (pool, False), (None, False)])
+@pytest.mark.parametrize(("value", "expected"), [(Pool(), True), (pool({}), True), (Pool, False), (Half(), False), (pool, False), (None, False)])
 def test_a_manager_is_what_async_with_takes(value, expected):
     assert is_manager(value) is expected

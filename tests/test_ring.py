@@ -449,6 +449,13 @@ async def test_a_handler_reads_a_streamed_body_by_itself():
     assert b"connection" not in headers
 
 
+async def test_a_streamed_request_without_a_body_has_an_empty_stream():
+    async def upload(request):
+        return text(str([chunk async for chunk in request["stream"]]))
+
+    assert told(await serve(upload_of(upload), http_scope("GET", "/upload")))[2] == b"[]"
+
+
 async def test_other_bodies_are_read():
     async def handler(request):
         return text(f"{request['body']} {'stream' in request}")
@@ -687,7 +694,8 @@ async def test_a_client_that_is_gone_before_the_handshake_calls_nobody():
     ids=str,
 )
 async def test_any_other_response_is_a_denial(response, status):
-    assert told(await serve(app_of(response), websocket_scope(**EXTENDED), CONNECT))[0] == status
+    answered, headers, _ = told(await serve(app_of(response), websocket_scope(**EXTENDED), CONNECT))
+    assert (answered, b"connection" in headers) == (status, False)
     assert await serve(app_of(response), websocket_scope(), CONNECT) == [{"type": "websocket.close", "code": 1000}]
 
 

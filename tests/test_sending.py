@@ -184,18 +184,30 @@ async def test_more_than_announced_is_logged_once(caplog, chunks, logged):
     ] * logged
 
 
-async def test_a_stream_that_never_waits_lets_others_run():
-    gone = []
+@pytest.mark.parametrize("turns", [1, 3])
+async def test_a_stream_that_never_waits_lets_others_run(turns):
+    """Where ``send`` does not wait either, as to a client that left."""
+    sent, stop = [], []
 
     async def endless():
-        while True:
+        while not stop:
             yield b"x"
+            if len(sent) > 1000:
+                raise RuntimeError("nobody else had a turn")
 
-    asyncio.get_running_loop().call_soon(gone.append, True)
+    async def send(event):
+        sent.append(event)
+
+    def look(left):
+        if left > 1:
+            asyncio.get_running_loop().call_soon(look, left - 1)
+        else:
+            stop.append(True)
+
+    asyncio.get_running_loop().call_soon(look, turns)
     stream = endless()
-    events, error = await send_to(http_scope(), {"status": 200, "stream": stream}, stream, watch=lambda work: work(lambda: bool(gone)))
-    assert error is None
-    assert 1 < len(events) <= TURN_EVERY + 2
+    await send_answer({"status": 200, "stream": stream}, [], stream, http_scope(), send, LIMITS, watch)
+    assert len(sent) == turns * TURN_EVERY + 2
 
 
 async def test_a_stream_that_swallows_its_cancellation_is_not_asked_again():
