@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+BENCH  := benchmarks/.venv
 
 ifneq ($(shell command -v uv 2>/dev/null),)
 create  := uv venv --quiet --python $(PYTHON) $(VENV)
@@ -13,7 +14,7 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run test check unit live coverage docs fmt system clean
+.PHONY: help run test check unit live coverage docs bench fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -43,6 +44,9 @@ coverage: $(VENV)/.dev  ## each module alone, by its own test file
 docs: $(VENV)/.dev  ## write docs/reference anew from the docstrings
 	$(BIN)/python tools/reference.py
 
+bench: $(BENCH)/.ready  ## measure beside the peers, in an environment of their own; ARGS="--quick timing" for some of it
+	PYTHONPATH=src $(BENCH)/bin/python -m benchmarks $(ARGS)
+
 fmt: $(VENV)/.dev  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -51,7 +55,7 @@ system:
 	@tools/system_packages
 
 clean:  ## remove everything that was made here, the virtual environment included
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	rm -rf $(VENV) $(BENCH) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Set-up. A stamp is older than pyproject.toml only where that changed since.
@@ -67,3 +71,10 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(install) --editable '.[dev]'
 	@touch $@ $(VENV)/.run
+
+# The earlier package has our name, so it lives in a folder of its own. 1.0.0: 2.0.0 drops the values of a route's tags.
+$(BENCH)/.ready: benchmarks/requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --requirement $< --editable '.[standard]'
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --target $(BENCH)/earlier shallot==1.0.0
+	@touch $@

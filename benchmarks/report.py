@@ -125,8 +125,8 @@ def _memory(figures: Any) -> Iterator[Rows]:
 SECTIONS: Mapping[str, tuple[str, str, Callable[[Any], Iterator[Rows]]]] = {
     "timing": (
         "In process",
-        "Calls per second of CPU, on uvloop, with ten realistic headers; rounds of the hand-written function and the framework take turns. The median, and below it\n"
-        "the quartiles.",
+        "Calls per second of CPU, on uvloop, with ten realistic headers; rounds of the hand-written function and the framework take turns.\n"
+        "The median, and below it the quartiles.",
         _timing,
     ),
     "instructions": (
@@ -137,14 +137,14 @@ SECTIONS: Mapping[str, tuple[str, str, Callable[[Any], Iterator[Rows]]]] = {
     ),
     "servers": (
         "Through servers",
-        "CPU time of the server's processes for one request (`wrk`, 32 connections) or message (picows). The server has one core, the load another; the last column is\n"
-        "how much of its core the WebSocket client used: far below 100 % it is no bottleneck.",
+        "CPU time of the server's processes for one request (`wrk`, 32 connections) or message (picows). The server has one core, the load another;\n"
+        "the last column is how much of its core the WebSocket client used: far below 100 % it is no bottleneck.",
         _servers,
     ),
     "growth": (
         "What things cost by themselves",
-        "Routes: every path has a tag; requests and connections go to rows all over the table. Middlewares: each alone, above the same request without it, in process.\n"
-        "Starting: the median over fresh processes, above a Python that does nothing.",
+        "Routes: every path has a tag; requests and connections go to rows all over the table. Middlewares: each alone, above the same request\n"
+        "without it, in process. Starting: the median over fresh processes, above a Python that does nothing.",
         _growth,
     ),
     "memory": ("An idle WebSocket", "Growth of uvicorn's resident memory for each idle socket.", _memory),

@@ -1,6 +1,6 @@
 """Clients that talk: each says the next message when the last one came back. Made with picows, which costs less than any server.
 
-    python -m benchmarks.talkers PORT SOCKETS SECONDS    ->   JSON: messages, and the share of a core that the clients used
+python -m benchmarks.talkers PORT SOCKETS SECONDS    ->   JSON: messages, and the share of a core that the clients used
 """
 
 from __future__ import annotations

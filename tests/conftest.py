@@ -20,7 +20,7 @@ from weakref import WeakSet
 import pytest
 
 TESTS = Path(__file__).parent
-PACKAGES = {"chromium": "chromium", "curl": "curl", "redis-server": "redis-server"}
+PACKAGES = {"chromium": "chromium", "curl": "curl", "redis-server": "redis-server", "valgrind": "valgrind"}
 """System commands that tests need (``pytest.mark.needs``) -> the Debian package that has it."""
 
 

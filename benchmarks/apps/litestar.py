@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Litestar, MediaType, WebSocket, get, post as post_to, websocket
+from litestar import Litestar, MediaType, WebSocket, get, websocket
+from litestar import post as post_to
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK
