@@ -137,6 +137,7 @@ def test_many_hosts_change_nothing():
         ("1.0", [], True),
         ("2", [], True),
         ("1.0", [(b"host", b"")], True),
+        ("1", [(b"host", b"")], True),
         ("1.1", [(b"host", b"")], False),
         ("2", [(b"host", b"")], False),
     ],
@@ -178,6 +179,7 @@ def test_two_ways_to_frame_a_body_are_refused():
     [
         ([], "1.1", False),
         ([], "1.0", False),
+        ([], "1", False),
         ([(b"content-length", b"0")], "1.1", True),
         ([(b"transfer-encoding", b"chunked")], "1.1", True),
         ([], "2", True),

@@ -18,8 +18,9 @@ SINGLE = frozenset(
     """authorization content-length content-type host if-match if-modified-since if-none-match if-range if-unmodified-since origin range""".split()
 )
 """Headers that may stand once: of two, each reader might believe another one."""
-SILENT_VERSIONS = frozenset({"1.0", "1.1"})
-"""Where a request without ``content-length`` and ``transfer-encoding`` has no body (RFC 9112 6.3); HTTP/2 and 3 frame it without either."""
+SILENT_VERSIONS = frozenset({"1", "1.0", "1.1"})
+"""Where a request without ``content-length`` and ``transfer-encoding`` has no body (RFC 9112 6.3); HTTP/2 and 3 frame it without either.
+Granian calls 1.0 "1"."""
 
 ReadRequest = Callable[[Scope, Mapping[str, Any]], tuple[dict[str, Any], bool]]
 
@@ -37,7 +38,7 @@ def request_reader(limits: AllLimits, run_in_thread: RunInThread) -> ReadRequest
     hosts: set[str | None] = set()  # those found well-formed: clients name few, and an attacker's are kept up to a bound
 
     def check_host(host: str | None, version: str | None) -> None:
-        if (host is None and version != "1.1") or (host == "" and version == "1.0"):  # granian shows an old client's missing host as ""
+        if (host is None and version != "1.1") or (host == "" and version in ("1", "1.0")):  # granian shows an old client's missing host as ""
             return
         if host is None:
             raise BadRequest("no host header (RFC 9112 3.2)")

@@ -258,7 +258,7 @@ class App:
 
 def _hang_up(headers: RawHeaders, scope: Scope) -> None:
     """Have the server close the connection after this response; HTTP/2 and 3 do without, and forbid the word."""
-    if scope.get("http_version") in ("1.0", "1.1"):
+    if scope.get("http_version", "").startswith("1"):
         headers.append((b"connection", b"close"))
 
 

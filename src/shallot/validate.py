@@ -124,7 +124,7 @@ def announced_length(lines: RawHeaders) -> int | None:
 
 def _without_hop(lines: RawHeaders, status: int, request: Mapping[str, Any]) -> RawHeaders:
     """Without the headers of the connection. Only 426 over HTTP/1 keeps ``upgrade``, which it must say (RFC 9110 7.8, 15.5.22)."""
-    if status == 426 and request.get("http_version") in ("1.0", "1.1"):
+    if status == 426 and request.get("http_version", "").startswith("1"):
         others = [line for line in lines if line[0] not in (b"upgrade", b"connection")]
         return [*_without_hop(others, 0, request), *(line for line in lines if line[0] == b"upgrade"), (b"connection", b"upgrade")]
     dropped = {name for name, _ in lines if name in HOP_BY_HOP}
