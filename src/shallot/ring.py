@@ -28,7 +28,7 @@ __all__ = ["App", "build_server", "standard_not_found"]
 
 log = logging.getLogger("shallot")
 
-PLAIN_KEYS = frozenset({"status", "headers", "body", "cookies"})
+PLAIN_KEYS = frozenset({"status", "headers", "body", "cookies", "websocket"})
 """A response with no other key needs no preparation."""
 
 
@@ -184,7 +184,7 @@ class App:
             response = await within(self._limits["accept_s"], self._handler(request))
             accepted = is_handshake(response)
             headers = handshake_headers(response) if accepted else self._response_headers(response, request)
-            content = await self._prepare(response, headers, request)
+            content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
             if accepted and self._life.config is not config:
                 raise Unavailable("the app is shutting down")  # since the handshake began: nobody would drain what begins now
         except (Exception, BaseExceptionGroup) as error:

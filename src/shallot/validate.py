@@ -26,6 +26,7 @@ REPEATED = frozenset({"cache-control", "content-encoding", "content-language", "
 CONVERSATION_KEYS = frozenset({"handler", "hooks", "limits", "params", "subprotocol", "taps"})
 
 _COMMON_KEYS = frozenset({"status", "headers", "body"})
+_HANDSHAKE_KEYS = frozenset({"status", "headers", "websocket"})
 _NO_HEADERS: Mapping[str, str] = {}
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 
@@ -105,8 +106,10 @@ def handshake_headers(response: Mapping[str, Any]) -> RawHeaders:
     ``sec-websocket-*`` is the server's to say: ``ValueError``.
     """
     conversation = response["websocket"]
-    if not isinstance(conversation, Mapping) or not CONVERSATION_KEYS <= conversation.keys():
+    if not isinstance(conversation, dict) or not CONVERSATION_KEYS.issubset(cast("dict[str, Any]", conversation)):
         raise TypeError(f"a response's websocket must be a dict of {', '.join(sorted(CONVERSATION_KEYS))}; the decorator @websocket makes it")
+    if not response.get("headers") and _HANDSHAKE_KEYS.issuperset(response):
+        return []  # most of them
     _check_other_keys(response)
     if response.get("body", b"") != b"" or "stream" in response or "file" in response:
         raise ValueError("a response with status 101 has no body; leave out body, stream and file: the conversation yields what is to be sent")
