@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from shallot.deadline import DeadlinePassed
-from shallot.errors import ClientDisconnect
+from shallot.errors import BadRequest, ClientDisconnect, Unavailable
 from shallot.limits import default_limits
-from shallot.sending import TURN_EVERY, close_stream, open_content, send_answer, send_whole
+from shallot.sending import TURN_EVERY, close_stream, open_content, prepare, send_answer, send_whole
 from shallot.testing.clock import virtual_time
 from shallot.testing.fakes import FakeServer
 from shallot.testing.scopes import http_scope, websocket_scope
@@ -283,6 +283,68 @@ async def test_a_generator_that_yields_while_it_is_closed_is_logged(caplog):
     assert "ignored GeneratorExit" in caplog.text
     with pytest.raises(GeneratorExit):
         await anext(generator)
+
+
+# ---- before the first byte
+
+
+async def prepared(response, perform):
+    return await prepare(response, [], http_scope(), perform=perform, limits=LIMITS, run_in_thread=in_thread)
+
+
+async def test_effects_are_performed_in_order_and_the_stream_is_opened():
+    done, stream = [], Stream()
+
+    async def perform(effect, request):
+        done.append((effect["type"], request["type"]))
+
+    assert await prepared({"stream": stream, "effects": [{"type": "a"}, {"type": "b"}]}, perform) is stream
+    assert done == [("a", "http"), ("b", "http")]
+    assert await prepared({"body": b""}, perform) is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised", "complaint"),
+    [
+        (KeyError("x"), RuntimeError, "the effect 'a' of a response failed"),
+        (BadRequest("x"), RuntimeError, "the effect 'a' of a response failed"),
+        (TimeoutError(), Unavailable, "the effect 'a' of a response timed out"),
+        (Unavailable("down"), Unavailable, "down"),
+    ],
+    ids=repr,
+)
+async def test_a_failed_effect_ends_the_others(failure, raised, complaint):
+    done = []
+
+    async def perform(effect, request):
+        done.append(effect)
+        raise failure
+
+    with pytest.raises(raised, match=complaint):
+        await prepared({"effects": [{"type": "a"}, {"type": "b"}]}, perform)
+    assert done == [{"type": "a"}]
+
+
+@virtual_time
+async def test_effects_have_their_time_together():
+    async def perform(effect, request):
+        await asyncio.sleep(3)
+
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(DeadlinePassed):
+        await prepared({"effects": [{"type": "a"}, {"type": "b"}]}, perform)
+    assert asyncio.get_running_loop().time() - began == LIMITS["effects_s"]
+
+
+async def test_a_stream_is_closed_where_the_effects_are_cancelled():
+    stream = Stream()
+
+    async def perform(effect, request):
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await prepared({"stream": stream, "effects": [{"type": "a"}]}, perform)
+    assert stream.closed == 1
 
 
 # ---- files

@@ -33,12 +33,14 @@ def join_limits(limits: AllLimits, shorthands: AllLimits) -> AllLimits:
 
 
 def check_effects(effects: Mapping[str, Any]) -> None:
+    """``TypeError`` unless each is an async function."""
     for kind, function in effects.items():
         if not iscoroutinefunction(function) and not iscoroutinefunction(type(function).__call__):
             raise TypeError(f"build_server: the effect {kind!r} must be an async function of (effect, scope), not {function!r}; write async def")
 
 
 def check_resources(resources: Mapping[str, Any]) -> None:
+    """``TypeError`` unless each can be entered, or called to give what can."""
     for name, resource in resources.items():
         if not is_manager(resource) and not callable(resource):
             cure = "give an async context manager, or a function of the config that returns one"

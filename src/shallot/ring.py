@@ -12,12 +12,12 @@ from .asgi import request_reader
 from .body import BodyStream, StreamBody, take_body
 from .compose import as_handler, read_spec
 from .deadline import DeadlinePassed, within
-from .errors import ClientDisconnect, ShallotError, Unavailable, real_error
+from .errors import ClientDisconnect, Unavailable, real_error
 from .failures import report, report_cut
 from .lifecycle import Lifecycle, Plan
 from .options import check_effects, check_options, check_resources, join_limits
 from .response import text
-from .sending import Content, Work, close_stream, open_content, send_answer, send_whole
+from .sending import Content, Work, close_stream, prepare, send_answer, send_whole
 from .threads import Threads
 from .types import AllLimits, EffectFunction, Handler, Limits, Receive, Response, Scope, Send
 from .validate import RawHeaders, handshake_headers, header_writer, is_handshake
@@ -204,25 +204,7 @@ class App:
     # ---- stages of both lines
 
     async def _prepare(self, response: Response, headers: RawHeaders, request: Any) -> Content:
-        """What comes after the checks and before the first byte: the response's effects, and whatever it streams from is opened."""
-        try:
-            if "effects" in response:
-                await within(self._limits["effects_s"], self._perform(response["effects"], request))
-            return await open_content(response, headers, request, self._run_in_thread)
-        except asyncio.CancelledError:
-            await close_stream(response.get("stream"), seconds=self._limits["hook_s"])
-            raise
-
-    async def _perform(self, effects: Any, request: Any) -> None:
-        for effect in effects:
-            try:
-                await self._table.perform(effect, request)
-            except TimeoutError as error:
-                raise Unavailable(f"the effect {effect.get('type')!r} of a response timed out") from error
-            except Exception as error:
-                if isinstance(error, ShallotError) and error.status == 503:
-                    raise
-                raise RuntimeError(f"the effect {effect.get('type')!r} of a response failed") from error
+        return await prepare(response, headers, request, perform=self._table.perform, limits=self._limits, run_in_thread=self._run_in_thread)
 
     async def _answer_error(self, failure: BaseException, response: Any, scope: Scope, receive: Receive, send: Send, *, hang_up: bool = False) -> None:
         """Answer what went wrong before the first byte. ``hang_up``: some of the request was not read, so no other can follow on its connection."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any, NamedTuple
 
 from .deadline import within
-from .errors import ClientDisconnect
+from .errors import ClientDisconnect, ShallotError, Unavailable
 from .files import FileReader, FileStream
-from .types import AllLimits, Event, RunInThread, Scope, Send
+from .types import AllLimits, AnyEffect, Event, RunInThread, Scope, Send
 from .validate import RawHeaders, announced_length
 
-__all__ = ["Content", "Watch", "Work", "close_stream", "open_content", "send_answer", "send_whole"]
+__all__ = ["Content", "Watch", "Work", "close_stream", "open_content", "prepare", "send_answer", "send_whole"]
 
 log = logging.getLogger("shallot")
 
@@ -27,6 +27,7 @@ LEFT = "the client left before the end of the response"
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # not blocking: to open a pipe must not wait for its writer
 
 Work = Callable[[Callable[[], bool]], Coroutine[Any, Any, bytes]]
+"""``work(is_gone)`` sends all of a stream but its last event, whose body it returns."""
 Watch = Callable[[Work], Awaitable[bytes]]
 """Awaits ``work(is_gone)`` and cancels it where the client leaves meanwhile, which is then a ``ClientDisconnect``."""
 
@@ -45,17 +46,16 @@ HTTP = Door("http.response.start", "http.response.body")
 DENIAL = Door("websocket.http.response.start", "websocket.http.response.body")
 
 
-async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes, door: Door = HTTP) -> None:
+async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
+    """Send a response to a plain request by its two events."""
     try:
-        await send({"type": door.start, "status": status, "headers": headers})
-        await send({"type": door.body, "body": body})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
     except OSError as error:
         raise ClientDisconnect(LEFT) from error
 
 
-async def send_answer(
-    response: Mapping[str, Any], headers: RawHeaders, content: Content, scope: Scope, send: Send, limits: AllLimits, watch: Watch
-) -> None:
+async def send_answer(response: Mapping[str, Any], headers: RawHeaders, content: Content, scope: Scope, send: Send, limits: AllLimits, watch: Watch) -> None:
     """Send any response to the request or the handshake of ``scope``. Each event has ``send_s``; ``content`` is closed on every path, begun or not."""
     send_s = limits["send_s"]
     door = HTTP if scope["type"] == "http" else DENIAL
@@ -107,6 +107,40 @@ async def _send(send: Send, event: Event) -> None:
         await send(event)
     except OSError as error:
         raise ClientDisconnect(LEFT) from error
+
+
+async def prepare(
+    response: Mapping[str, Any],
+    headers: RawHeaders,
+    request: Mapping[str, Any],
+    *,
+    perform: Callable[[AnyEffect, Any], Awaitable[Any]],
+    limits: AllLimits,
+    run_in_thread: RunInThread,
+) -> Content:
+    """What comes between the checks of a response and its first byte: its effects, within ``effects_s``; and what it streams from is opened.
+
+    A failed effect is ``Unavailable`` where it is that or a timeout, else a ``RuntimeError``.
+    """
+    try:
+        if "effects" in response:
+            await within(limits["effects_s"], _perform_all(response["effects"], request, perform))
+        return await open_content(response, headers, request, run_in_thread)
+    except asyncio.CancelledError:
+        await close_stream(response.get("stream"), seconds=limits["hook_s"])
+        raise
+
+
+async def _perform_all(effects: Iterable[AnyEffect], request: Any, perform: Callable[[AnyEffect, Any], Awaitable[Any]]) -> None:
+    for effect in effects:
+        try:
+            await perform(effect, request)
+        except TimeoutError as error:
+            raise Unavailable(f"the effect {effect.get('type')!r} of a response timed out") from error
+        except Exception as error:
+            if isinstance(error, ShallotError) and error.status == 503:
+                raise
+            raise RuntimeError(f"the effect {effect.get('type')!r} of a response failed") from error
 
 
 async def open_content(response: Mapping[str, Any], headers: RawHeaders, scope: Mapping[str, Any], run_in_thread: RunInThread) -> Content:

@@ -15,6 +15,7 @@ __all__ = ["RawHeaders", "announced_length", "handshake_headers", "header_writer
 log = logging.getLogger("shallot")
 
 RawHeaders = list[tuple[bytes, bytes]]
+"""Header lines as ASGI's events carry them."""
 WriteHeaders = Callable[[Any, Mapping[str, Any]], RawHeaders]
 
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
