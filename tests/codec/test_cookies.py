@@ -92,7 +92,7 @@ def test_format(name: str, attributes: Any, line: str) -> None:
         pytest.param("a=b", {"value": 1}, ValueError, "got 'a=b'; take out the other characters", id="= in the name"),
         pytest.param("a\r\nb", None, ValueError, "got 'a\\r\\nb'; ", id="a line in the name"),
         pytest.param("é" * 99, None, ValueError, f"got '{'é' * 40}'; ", id="a long name is cut"),
-        pytest.param("a", {}, ValueError, "cookie 'a': no \"value\"; write {\"value\": ...}, or None in place of the dict to delete the cookie", id="no value"),
+        pytest.param("a", {}, ValueError, 'cookie \'a\': no "value"; write {"value": ...}, or None in place of the dict to delete the cookie', id="no value"),
         pytest.param("a", {"value": "x" * 4096}, ValueError, "cookie 'a': name and value are 4097 bytes, browsers keep 4096; ", id="4097 bytes"),
         pytest.param("a", {"value": "é" * 700}, ValueError, "cookie 'a': name and value are 4201 bytes, ", id="bytes after encoding count"),
         pytest.param("a", {"value": 1, "max_age": 1}, ValueError, "cookie 'a': no attribute is named 'max_age'; there are value, expires, ", id="unknown"),
@@ -110,11 +110,11 @@ def test_format(name: str, attributes: Any, line: str) -> None:
         pytest.param("a", {"value": 1, "samesite": "yes"}, ValueError, 'cookie \'a\': samesite must be "strict", "lax" or "none"', id="samesite"),
         pytest.param("a", {"value": 1, "samesite": "None"}, ValueError, '"samesite": "none" needs "secure": True', id="samesite none without secure"),
         pytest.param("a", {"value": 1, "partitioned": True}, ValueError, '"partitioned" needs "secure": True', id="partitioned without secure"),
-        pytest.param("__Secure-a", {"value": 1}, ValueError, "the prefix of its name needs \"secure\": True; ", id="__Secure- without secure"),
+        pytest.param("__Secure-a", {"value": 1}, ValueError, 'the prefix of its name needs "secure": True; ', id="__Secure- without secure"),
         pytest.param("__HOST-a", {"value": 1, "path": "/"}, ValueError, 'the prefix of its name needs "secure": True; ', id="__Host- without secure"),
         pytest.param("__Host-a", {"value": 1, "secure": True}, ValueError, '__Host- needs "path": "/"; ', id="__Host- without path"),
         pytest.param("__Host-a", {"value": 1, "secure": True, "path": "/x"}, ValueError, '__Host- needs "path": "/"; ', id="__Host- with another path"),
-        ],
+    ],
 )
 def test_format_refuses(name: str, attributes: Any, kind: type[Exception], error: str) -> None:
     with pytest.raises(kind) as caught:
