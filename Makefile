@@ -14,7 +14,7 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run test check unit live coverage docs bench fmt system clean
+.PHONY: help run test check unit live churn memory coverage docs bench fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -37,6 +37,12 @@ unit: $(VENV)/.dev  ## the tests that need no server: these alone cover every li
 
 live: system $(VENV)/.dev  ## the tests on real servers, clients and browsers
 	$(BIN)/python -m pytest tests/live
+
+churn: system $(VENV)/.dev  ## 10,000 sockets opened and killed on a real server, and what they leave behind
+	LIVE_CYCLES=10000 $(BIN)/python -m pytest tests/live/test_churn.py -s -k "connecting and uvicorn and not h11 and not legacy"
+
+memory: $(VENV)/.dev  ## 5,000 idle sockets on uvicorn, against a hand-written ASGI function
+	$(BIN)/python -m benchmarks.idle_memory
 
 coverage: $(VENV)/.dev  ## each module alone, by its own test file
 	$(BIN)/python tools/own_coverage.py
