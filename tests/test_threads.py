@@ -28,6 +28,14 @@ async def test_what_a_function_raises_is_raised_to_the_caller():
     await ended(pool)
 
 
+async def test_a_stop_iteration_ends_the_wait():
+    pool = Threads(1)
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError, match="raised StopIteration; give next"):
+            await pool.run(next, iter(()))
+    await ended(pool)
+
+
 async def test_no_more_than_count_run_at_the_same_time():
     pool, both = Threads(2), threading.Barrier(2)
     await asyncio.gather(*[pool.run(both.wait, 5) for _ in range(4)])

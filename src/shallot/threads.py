@@ -28,7 +28,7 @@ class Threads:
         """``function(*args, **keywords)`` in a thread, with the caller's context variables. It waits its turn where all threads are busy."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._count, "shallot")
-        call = partial(copy_context().run, function, *args, **keywords)
+        call = partial(copy_context().run, _call, function, *args, **keywords)
         return await asyncio.get_running_loop().run_in_executor(self._pool, call)
 
     def close(self) -> None:
@@ -36,3 +36,11 @@ class Threads:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _call(function: Callable[P, T], /, *args: P.args, **keywords: P.kwargs) -> T:
+    """A future takes no ``StopIteration`` (before Python 3.12 it is then never done): like a coroutine's, it becomes a ``RuntimeError`` (PEP 479)."""
+    try:
+        return function(*args, **keywords)
+    except StopIteration as error:
+        raise RuntimeError("a function in a thread raised StopIteration; give next() a default") from error
