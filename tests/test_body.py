@@ -185,12 +185,18 @@ async def test_no_body_is_not_asked_for():
 @pytest.mark.parametrize(("chosen", "bound"), [(True, 50), (7, 7)])
 async def test_the_body_is_left_to_the_handler(chosen, bound):
     seen = []
-    request, stream = await take(lambda scope: seen.append(scope) or chosen, part(b"x" * bound), part(b"x"), may_have_body=False)
+    request, stream = await take(lambda scope: seen.append(scope) or chosen, part(b"x" * bound), part(b"x"))
     assert seen == [{"path": "/up"}]
     assert (request["stream"], request["body"]) == (stream, b"")
     assert len(await anext(stream)) == bound
     with pytest.raises(BodyTooLarge):
         await anext(stream)
+
+
+async def test_the_stream_of_a_request_without_a_body_has_ended_and_asks_for_nothing():
+    _, stream = await take(lambda scope: True, part(b"of the next request"), may_have_body=False)
+    assert [chunk async for chunk in stream] == []
+    assert stream.whole and stream.ended.is_set()
 
 
 async def test_a_stream_declared_too_large_is_refused_at_once():

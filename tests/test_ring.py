@@ -453,7 +453,19 @@ async def test_a_streamed_request_without_a_body_has_an_empty_stream():
     async def upload(request):
         return text(str([chunk async for chunk in request["stream"]]))
 
-    assert told(await serve(upload_of(upload), http_scope("GET", "/upload")))[2] == b"[]"
+    status, headers, body = told(await serve(upload_of(upload), http_scope("GET", "/upload")))
+    assert (status, body) == (200, b"[]")
+    assert b"connection" not in headers
+
+
+async def test_what_a_streamed_request_without_a_body_gets_is_watched():
+    stream = Endless()
+    server = FakeServer(http_scope("GET", "/upload"), [part(b"", False)])
+    server.start(upload_of(answering(lambda request: {"status": 200, "stream": stream.chunks()})))
+    await server.until(lambda: len(server.sent) > 3, "some chunks")
+    server.leave()
+    await server.end(deadline_s=1)
+    assert stream.ended.is_set()
 
 
 async def test_other_bodies_are_read():

@@ -34,6 +34,9 @@ async def take_body(
     if bound:
         stream = BodyStream(receive, limits["stream_bytes"] if bound is True else bound, limits["body_s"], declared)
         request["stream"] = stream
+        if not may_have_body:
+            stream.whole = True
+            stream.ended.set()
         return stream
     if may_have_body:
         request["body"] = await read_body(receive, limits, declared)
