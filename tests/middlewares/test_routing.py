@@ -141,6 +141,15 @@ async def test_websocket_where_no_row_is_one():
     assert body_of(answer) == {"type": "about:blank", "title": "Not Found", "status": 404}
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/only/1", 426), ("WS", "/users", 404), ("POST", "/users/ann", 405), ("GET", "/u/a/b", 400)])
+async def test_answers_are_fresh(method, path, status):
+    app = apply_middleware(wrap_routes([*TABLE, ("/u/{x}", ["GET"], A)]))(default)
+    first = await app(request(method, path, raw_path=path.replace("a/b", "a%2Fb").encode()))
+    first["headers"]["x-seen"] = "1"
+    second = await app(request(method, path, raw_path=path.replace("a/b", "a%2Fb").encode()))
+    assert (second["status"], second["headers"].get("x-seen")) == (status, None)
+
+
 async def test_answers_take_nothing_from_the_request():
     assert b"secret" not in (await ask(TABLE, "POST", "/users/secret"))["body"]
 

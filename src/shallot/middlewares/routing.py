@@ -203,8 +203,10 @@ def _check_handler(row: Row, tags: Sequence[str]) -> None:
 
 
 def _answering(response: Response) -> Handler:
+    headers = response.get("headers", {})
+
     async def answer(request: Any, *params: Any) -> Response:
-        return response
+        return {**response, "headers": {**headers}}  # a fresh one: what a middleware of the user's own does to it reaches no other request
 
     return answer
 

@@ -22,10 +22,6 @@ P = ParamSpec("P")
 S = TypeVar("S", bound=Mapping[str, Any])
 S_contra = TypeVar("S_contra", bound=Mapping[str, Any], contravariant=True)
 
-UPGRADE_REQUIRED: Response = {"status": 426, "headers": {"upgrade": "websocket", "connection": "upgrade"}}
-ACCEPT_TOO_SLOW: Response = {"status": 503}
-REFUSED: Response = {"status": 403}
-
 
 class Endpoint(Protocol[S, P]):
     """A handler like any other: called with a request, it answers with a response dict; 101 holds the conversation."""
@@ -104,7 +100,7 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
     @wraps(handler)
     async def endpoint(request: Any, *params: Any) -> Response:
         if request["type"] != "websocket":
-            return UPGRADE_REQUIRED
+            return {"status": 426, "headers": {"upgrade": "websocket", "connection": "upgrade"}}
         own = limits
         if "route" in request and "limits" in request["route"]["data"]:
             own = cast(ConversationLimits, {**limits, **request["route"]["data"]["limits"]})
@@ -115,7 +111,7 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
                 answer = await within(own.get("accept_s"), greet(request))  # the app's own bounds the whole handshake
             except DeadlinePassed:
                 log.warning("%s: on_connect took longer than accept_s; denied with 503", name)
-                return ACCEPT_TOO_SLOW
+                return {"status": 503}
             if not is_dict(answer) or answer.get("type") != "websocket.accept":
                 return _denial(answer, name)
             subprotocol, headers = answer.get("subprotocol"), _as_headers(answer.get("headers"))
@@ -138,7 +134,7 @@ def _denial(answer: object, name: str) -> Response:
     """What ``on_connect`` answered instead of an accept, as the response that refuses the handshake."""
     if is_dict(answer):
         if answer.get("type") == "websocket.close":
-            return REFUSED
+            return {"status": 403}
         if "status" in answer:
             return cast(Response, answer)
     raise TypeError(f"{name}: on_connect must return ws_accept(...), ws_close() or a response dict, got {answer!r}")
