@@ -204,7 +204,7 @@ async def test_middlewares_inside_see_the_real_handler_and_the_route():
     answer = await ask(TABLE, "POST", "/", look)
     assert seen[:2] == [(A, "/"), (default, None)]
     assert seen[2][1] is None
-    assert await seen[2][0](request("POST", "/")) is answer
+    assert await seen[2][0](request("POST", "/")) == answer
 
 
 async def test_of_two_tables_the_inner_one_decides_where_it_knows_the_path():
