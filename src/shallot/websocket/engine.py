@@ -134,26 +134,25 @@ class Talk:
 
     async def _drive(self, generator: AsyncGenerator[Any, Any], others: int) -> None:
         """Ask the generator for effects and perform them, until it ends."""
-        send, cancelling, asend = self._send, self._task.cancelling, generator.asend
+        send, cancelling, asend, is_ascii = self._send, self._task.cancelling, generator.asend, str.isascii
         try:
             effect = await asend(None)
             while True:
                 for _ in range(TURN_EVERY):
                     self._moved = True
-                    try:  # most effects are a text to send: for them all that _perform would look at stands here, without a call
-                        text = effect["text"]
-                        is_plain = text.__class__ is str and text.isascii() and len(effect) == 2 and effect["type"] == "websocket.send" and self._plain
+                    try:  # most effects are a text to send: all that _perform would look at stands here, without a call
+                        is_text = is_ascii(effect["text"]) and len(effect) == 2 and effect["type"] == "websocket.send"
                     except (KeyError, TypeError):
-                        is_plain = False
+                        is_text = False
                     value = None
                     try:
-                        if is_plain and cancelling() == others:
+                        if not (is_text and self._plain and cancelling() == others):
+                            value = await self._perform(effect, cancelling() > others)
+                        else:
                             try:
                                 await send(effect)
                             except Exception as error:
                                 self._lose(error)
-                        else:
-                            value = await self._perform(effect, cancelling() > others)
                     except CloseWith:
                         raise
                     except (Exception, asyncio.CancelledError) as error:  # the latter too: a timeout or TaskGroup around the yield waits for it
