@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shallot.deadline import DeadlinePassed, within
+from shallot.testing.clock import virtual_time
 
 
 async def returns(value):
@@ -73,6 +74,42 @@ async def test_the_deadline_passes():
     with pytest.raises(DeadlinePassed, match="took longer than 0 s"):
         await within(0, waits(asyncio.Event(), seen))
     assert [type(error) for error in seen] == [asyncio.CancelledError]
+
+
+@pytest.mark.parametrize(("later", "passed"), [(9, 9), (5, 5)], ids=["raised", "the-same"])
+def test_work_may_raise_its_own_bound(later, passed):
+    @virtual_time
+    async def run():
+        loop, bound = asyncio.get_running_loop(), [5]
+
+        async def slow():
+            await asyncio.sleep(4)
+            bound[0] = later
+            await asyncio.sleep(100)
+
+        began = loop.time()
+        with pytest.raises(DeadlinePassed, match=f"took longer than {passed} s"):
+            await within(5, slow(), lambda: bound[0])
+        assert loop.time() - began == passed
+
+    run()
+
+
+@virtual_time
+async def test_once_it_has_passed_a_bound_is_not_raised():
+    loop, bound = asyncio.get_running_loop(), [5]
+
+    async def stubborn():
+        try:
+            await asyncio.sleep(100)
+        finally:
+            bound[0] = 9
+            await asyncio.sleep(1)
+
+    began = loop.time()
+    with pytest.raises(DeadlinePassed):
+        await within(5, stubborn(), lambda: bound[0])
+    assert loop.time() - began == 6
 
 
 async def test_a_timeout_of_the_work_is_its_own():

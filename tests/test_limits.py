@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shallot.limits import CONVERSATION_LIMITS, LIMITS, check_limits, default_limits
+from shallot.limits import CONVERSATION_LIMITS, LIMITS, check_limits, default_limits, own_limits
 from shallot.types import ConversationLimits, Limits
 
 
@@ -99,3 +99,16 @@ def test_refused(limits, local, error, complaint):
     with pytest.raises(error) as raised:
         check_limits(limits, where="here", local=local)
     assert complaint in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("request_", "limits"),
+    [
+        row({}, {"send_s": 20, "idle_s": 1}, id="neither"),
+        row({"route": {"data": {}}}, {"send_s": 20, "idle_s": 1}, id="row-without"),
+        row({"route": {"data": {"limits": {"send_s": 5}}}}, {"send_s": 5, "idle_s": 1}, id="row"),
+        row({"limits": {"send_s": 4}, "route": {"data": {"limits": {"send_s": 5}}}}, {"send_s": 4, "idle_s": 1}, id="conversation"),
+    ],
+)
+def test_the_nearest_limits_win(request_, limits):
+    assert own_limits(request_, {"send_s": 20, "idle_s": 1}) == limits

@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from shallot import build_server, standard_not_found
+from shallot import build_server, standard_not_found, websocket, ws_accept, ws_close
 from shallot.compose import apply_middleware
 from shallot.errors import BadRequest, BodyTooLarge, Forbidden, Unavailable
+from shallot.middlewares import wrap_routes
 from shallot.response import text
 from shallot.ring import App
 from shallot.testing.clock import virtual_time
@@ -170,6 +171,14 @@ async def test_head_gets_the_headers_of_get():
         {b"content-type": b"text/plain; charset=utf-8", b"content-length": b"5"},
         b"",
     )
+
+
+async def test_head_has_no_body_where_a_middleware_calls_it_get():
+    def as_get(request):
+        request["method"] = "GET"
+        return text("hello")
+
+    assert await serve(app_of(as_get), http_scope("HEAD")) == await serve(app_of(text("hello")), http_scope("HEAD"))
 
 
 async def test_a_file_is_sent(tmp_path):
@@ -477,6 +486,20 @@ async def test_other_bodies_are_read():
     assert told(await serve(app))[2] == b"b'' False"
 
 
+@pytest.mark.parametrize(("method", "scope"), [("GET", http_scope()), ("WS", websocket_scope(**EXTENDED))], ids=["http", "denial"])
+def test_a_row_sets_the_deadline_of_what_is_streamed(method, scope):
+    @virtual_time
+    async def run():
+        handler = answering(lambda request: {"status": 403, "stream": Stream()})
+        app = build_server(apply_middleware(wrap_routes([("/", [method], handler, {"limits": {"send_s": 3}})]))(standard_not_found))
+        began = asyncio.get_running_loop().time()
+        events = [CONNECT] if method == "WS" else []
+        sent = await serve(app, scope, *events, stuck_after=1)
+        assert (len(sent), asyncio.get_running_loop().time() - began) == (1, 3)
+
+    run()
+
+
 @pytest.mark.parametrize("fails", [False, True])
 async def test_what_was_not_read_ends_the_connection(fails):
     streams = []
@@ -742,6 +765,71 @@ async def test_a_handshake_has_a_deadline():
     began = asyncio.get_running_loop().time()
     assert told(await serve(build_server(slow), websocket_scope(**EXTENDED), CONNECT))[0] == 503
     assert asyncio.get_running_loop().time() - began == 10
+
+
+def waiting(seconds, answer):
+    async def wait(request):
+        await asyncio.sleep(seconds)
+        return answer
+
+    return wait
+
+
+def slow_middleware(next_middleware):
+    async def slow(handler, request):
+        await asyncio.sleep(11)
+        return await next_middleware(handler, request)
+
+    return slow
+
+
+@pytest.mark.parametrize(
+    ("own", "data", "passed"),
+    [
+        pytest.param({}, {}, 10, id="neither"),
+        pytest.param({"accept_s": 30}, {}, 30, id="decorator"),
+        pytest.param({"accept_s": 5}, {"limits": {"accept_s": 30}}, 30, id="row"),
+        pytest.param({"accept_s": 30}, {"limits": {"accept_s": 5}}, 5, id="row-lowers"),
+        pytest.param({}, {"limits": {"accept_s": 30}, "middlewares": [slow_middleware]}, 30, id="a-middleware-of-the-row-waits"),
+        pytest.param({"accept_s": 30}, {"middlewares": [slow_middleware]}, 10, id="a-middleware-waits-before-the-decorator-is-asked"),
+    ],
+)
+def test_a_row_and_the_decorator_set_the_deadline_of_a_handshake(own, data, passed):
+    @websocket(on_connect=waiting(100, {}), **own)
+    async def never(scope, receiver):
+        yield {}
+
+    @virtual_time
+    async def run():
+        began = asyncio.get_running_loop().time()
+        app = build_server(apply_middleware(wrap_routes([("/", ["WS"], never, data)]))(standard_not_found))
+        assert told(await serve(app, websocket_scope(**EXTENDED), CONNECT))[0] == 503
+        assert asyncio.get_running_loop().time() - began == passed
+
+    run()
+
+
+@virtual_time
+async def test_a_handshake_may_take_as_long_as_the_decorator_says():
+    @websocket(on_connect=waiting(29, ws_accept()), accept_s=30)
+    async def short(scope, receiver):
+        yield ws_close()
+
+    assert (await serve(build_server(short), websocket_scope(), CONNECT))[0]["type"] == "websocket.accept"
+
+
+@pytest.mark.parametrize(("scope", "seconds"), [(http_scope(), 60), (websocket_scope(**EXTENDED), 10)], ids=["http", "websocket"])
+def test_the_wait_for_a_start_has_a_deadline(scope, seconds):
+    @virtual_time
+    async def run():
+        app = app_of(text("x"), on_start=waiting(1000, {}))
+        began = asyncio.get_running_loop().time()
+        assert told(await serve(app, scope, *([CONNECT] if scope["type"] == "websocket" else [])))[0] == 503
+        assert asyncio.get_running_loop().time() - began == seconds
+        app._life._owner.cancel()
+        await asyncio.wait([app._life._owner])
+
+    run()
 
 
 async def test_a_handshake_without_a_lifespan_starts_the_app():

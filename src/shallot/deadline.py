@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -16,8 +17,10 @@ class DeadlinePassed(TimeoutError):
     """Our own deadline passed, not one that the work set itself."""
 
 
-async def within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
+async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Callable[[], float] | None = None) -> T:
     """The result of ``work``, or ``DeadlinePassed`` after ``seconds`` (``None``: no deadline); then ``work`` was cancelled.
+
+    ``ask`` is for work that may raise its own bound on the way, never lower it: called whenever ``work`` begins to wait, it gives the seconds then.
 
     The first step is taken without a timer: most work never waits, and then there is nothing to time. (A timer and its
     cancellation cost about as much as decoding a request's headers.)
@@ -30,18 +33,26 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
     timer = asyncio.timeout(seconds)
     try:
         async with timer:
-            return await _resume(work, waits_for)
+            return await _resume(work, waits_for, ask and partial(_put_off, timer, asyncio.get_running_loop().time(), ask))
     except TimeoutError as error:
         if timer.expired():
-            raise DeadlinePassed(f"took longer than {seconds} s") from error
+            raise DeadlinePassed(f"took longer than {ask() if ask else seconds} s") from error
         raise
 
 
+def _put_off(timer: asyncio.Timeout, began: float, ask: Callable[[], float]) -> None:
+    until, before = began + ask(), timer.when()
+    if before is not None and before < until and not timer.expired():
+        timer.reschedule(until)
+
+
 @coroutine
-def _resume(work: Coroutine[Any, Any, T], waits_for: Any) -> Generator[Any, Any, T]:
+def _resume(work: Coroutine[Any, Any, T], waits_for: Any, on_wait: Callable[[], None] | None) -> Generator[Any, Any, T]:
     """What ``await work`` would do, for work whose first step is already taken and now waits for ``waits_for``."""
     step: Callable[[Any], Any]
     while True:
+        if on_wait is not None:
+            on_wait()
         try:
             sent = yield waits_for
         except GeneratorExit:

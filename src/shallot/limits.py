@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-__all__ = ["CONVERSATION_LIMITS", "LIMITS", "check_limits", "default_limits"]
+__all__ = ["CONVERSATION_LIMITS", "LIMITS", "check_limits", "default_limits", "own_limits"]
 
 
 class Limit(NamedTuple):
@@ -77,6 +77,19 @@ def check_limits(limits: Mapping[str, object], *, where: str, local: bool = Fals
             raise TypeError(f"{where}: limit {name!r} must be a {'whole ' if whole else ''}number of {LIMITS[name].unit}, not {value!r}")
         if not 0 < value < float("inf"):
             raise ValueError(f"{where}: limit {name!r} must be above zero and finite ({LIMITS[name].unit}), not {value!r}")
+
+
+def own_limits(request: Mapping[str, Any], outer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``outer``, or a copy changed by the ``limits`` of the request's row and of the ``@websocket`` that it has reached.
+
+    >>> own_limits({"route": {"data": {"limits": {"send_s": 5}}}}, {"send_s": 20, "idle_s": None})
+    {'send_s': 5, 'idle_s': None}
+    """
+    if "limits" in request:
+        return {**outer, **request["limits"]}
+    if "route" in request and "limits" in request["route"]["data"]:
+        return {**outer, **request["route"]["data"]["limits"]}
+    return outer
 
 
 def _unknown(name: object, local: bool) -> str:

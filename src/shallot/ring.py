@@ -15,6 +15,7 @@ from .deadline import DeadlinePassed, within
 from .errors import ClientDisconnect, Unavailable, real_error
 from .failures import report, report_cut
 from .lifecycle import Lifecycle, Plan
+from .limits import own_limits
 from .options import check_effects, check_options, check_resources, join_limits
 from .response import text
 from .sending import Content, Work, close_stream, prepare, send_answer, send_whole
@@ -148,13 +149,13 @@ class App:
         try:
             config = self._life.config
             if config is None:
-                config = await self._life.admit()
+                config = await within(self._response_s, self._life.admit())
             request, may_have_body = self._request_from_scope(scope, config)
             if may_have_body or self._stream_body is not None:
                 stream = await take_body(request, scope, receive, self._limits, self._stream_body, may_have_body=may_have_body)
             is_read = stream is None
             response = await (within if stream is None else stream.within)(self._response_s, self._handler(request))
-            headers = self._response_headers(response, request)
+            headers = self._response_headers(response, scope)
             content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
         except (Exception, BaseExceptionGroup) as error:
             if stream is not None:
@@ -162,8 +163,8 @@ class App:
                 stream.ended.set()
             await self._answer_error(error, response, scope, receive, send, hang_up=not is_read)
             return
-        if content is not None or stream is not None or request["method"] == "HEAD":
-            await self._send_answer(response, headers, content, scope, receive, send, stream)
+        if content is not None or stream is not None or scope["method"] == "HEAD":  # a middleware may call it GET: what goes out is for the client
+            await self._send_answer(response, headers, content, scope, receive, send, own_limits(request, self._limits), stream)
             return
         try:
             await within(self._send_s, send_whole(send, response["status"], headers, response.get("body", b"")))
@@ -179,9 +180,9 @@ class App:
         try:
             config = self._life.config
             if config is None:
-                config = await self._life.admit()
+                config = await within(self._limits["accept_s"], self._life.admit())
             request, _ = self._request_from_scope(scope, config)
-            response = await within(self._limits["accept_s"], self._handler(request))
+            response = await within(self._limits["accept_s"], self._handler(request), partial(self._accept_s, request))
             accepted = is_handshake(response)
             headers = handshake_headers(response) if accepted else self._response_headers(response, request)
             content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
@@ -194,12 +195,16 @@ class App:
             conversation, response = response["websocket"], None  # an idle conversation may last for days: nothing is kept that it does not need
             await self._conversations.converse(conversation, request, receive, send, headers)
         else:
-            await self._send_answer(response, headers, content, scope, receive, send)
+            await self._send_answer(response, headers, content, scope, receive, send, own_limits(request, self._limits))
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
             raise ValueError(f"shallot speaks ASGI's http, websocket and lifespan; not {scope['type']!r}")
         await self._life.lifespan(scope, receive, send)
+
+    def _accept_s(self, request: Any) -> float:
+        """How long the handshake may take, as far as is known by now: the row and ``@websocket`` may have raised it."""
+        return max(self._limits["accept_s"], own_limits(request, self._limits)["accept_s"])
 
     # ---- stages of both lines
 
@@ -220,16 +225,24 @@ class App:
         lines = self._response_headers(answer, scope)
         if hang_up:
             _hang_up(lines, scope)
-        await self._send_answer(answer, lines, None, scope, receive, send)
+        await self._send_answer(answer, lines, None, scope, receive, send, self._limits)
 
     async def _send_answer(
-        self, response: Response, lines: RawHeaders, content: Content, scope: Scope, receive: Receive, send: Send, stream: BodyStream | None = None
+        self,
+        response: Response,
+        lines: RawHeaders,
+        content: Content,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        limits: AllLimits,
+        stream: BodyStream | None = None,
     ) -> None:
         """Send any response: to a HEAD, from a stream or a file, to a WebSocket's handshake. ``stream`` is the request's, which ends here."""
         try:
             if stream is not None and not stream.whole:
                 _hang_up(lines, scope)
-            await send_answer(response, lines, content, scope, send, self._limits, partial(_while_connected, receive, stream))
+            await send_answer(response, lines, content, scope, send, limits, partial(_while_connected, receive, stream))
         except (Exception, BaseExceptionGroup) as error:
             if report_cut(error):
                 raise

@@ -104,11 +104,13 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
         own = limits
         if "route" in request and "limits" in request["route"]["data"]:
             own = cast(ConversationLimits, {**limits, **request["route"]["data"]["limits"]})
+        if own:
+            request["limits"] = own  # the app, whose accept_s bounds all of the handshake, asks for them
         subprotocol: str | None = None
         headers: Mapping[str, str | list[str]] = {}
         if greet is not None:
             try:
-                answer = await within(own.get("accept_s"), greet(request))  # the app's own bounds the whole handshake
+                answer = await within(own.get("accept_s"), greet(request))
             except DeadlinePassed:
                 log.warning("%s: on_connect took longer than accept_s; denied with 503", name)
                 return {"status": 503}
