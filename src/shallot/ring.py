@@ -204,7 +204,8 @@ class App:
 
     def _accept_s(self, request: Any) -> float:
         """How long the handshake may take, as far as is known by now: the row and ``@websocket`` may have raised it."""
-        return max(self._limits["accept_s"], own_limits(request, self._limits)["accept_s"])
+        seconds: float = max(self._limits["accept_s"], own_limits(request, self._limits)["accept_s"])
+        return seconds
 
     # ---- stages of both lines
 
