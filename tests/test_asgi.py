@@ -165,6 +165,16 @@ def test_others_may(name):
     assert read(scope_of((name, b"a"), (name, b"b")))
 
 
+def test_the_names_that_are_remembered_are_few_and_short():
+    reader = request_reader(default_limits(), run_in_thread)
+    for number in range(1200):
+        reader(scope_of((b"x-%d" % number, b"1"), (b"x" * 65, b"2")), {})
+    (names,) = (cell.cell_contents for cell in reader.__closure__ if isinstance(cell.cell_contents, dict))
+    assert len(names) == 1024 and b"x" * 65 not in names
+    request, _ = reader(scope_of((b"X-New", b"1"), (b"x" * 65, b"2")), {})
+    assert request["headers"] == {"host": "localhost", "x-new": "1", "x" * 65: "2"}
+
+
 def test_underscore_and_hyphen_are_two_names():
     assert read(scope_of((b"x_user", b"a"), (b"x-user", b"b")))[0]["headers"] == {"host": "localhost", "x_user": "a", "x-user": "b"}
 

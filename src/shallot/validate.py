@@ -22,11 +22,14 @@ HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te"
 """What belongs to one connection (RFC 9110 7.6.1): the server's to say, and forbidden over HTTP/2."""
 BODYLESS = frozenset({204, 304})
 """No content follows them (RFC 9110 15.3.5, 15.4.5)."""
+CONTENTLESS = BODYLESS | {205}
+"""Those, and 205 (RFC 9110 15.3.6), which says so by a length of 0."""
+WITH_BODY = frozenset(range(200, 600)) - CONTENTLESS
+"""The statuses of an ordinary response."""
 REPEATED = frozenset({"cache-control", "content-encoding", "content-language", "content-type", "vary", "x-content-type-options"})
 """Headers whose few values an app repeats, so that the lines made of them are worth keeping. None of them holds a secret."""
 CONVERSATION_KEYS = frozenset({"handler", "hooks", "limits", "params", "subprotocol", "taps"})
 
-_COMMON_KEYS = frozenset({"status", "headers", "body"})
 _HANDSHAKE_KEYS = frozenset({"status", "headers", "websocket"})
 _NO_HEADERS: Mapping[str, str] = {}
 _LENGTH = re.compile(rb"[0-9]{1,19}")
@@ -39,33 +42,32 @@ def header_writer() -> WriteHeaders:
     An app repeats itself: the lines of a few headers are remembered, and a response that holds nothing else is passed at a glance.
     """
     lengths = [(str(length), (b"content-length", b"%d" % length)) for length in range(1024)]
-    known: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+    known: dict[str, dict[str, tuple[bytes, bytes]]] = {name: {} for name in REPEATED}
 
     def response_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
-        if response.__class__ is not dict or not _COMMON_KEYS.issuperset(response):
-            return look_closely(response, request)
-        status, body, headers = response.get("status"), response.get("body", b""), response.get("headers", _NO_HEADERS)
-        if status.__class__ is not int or not 200 <= status <= 599 or status in BODYLESS or body.__class__ is not bytes or headers.__class__ is not dict:
-            return look_closely(response, request)
-        size = len(body)
-        text, length = lengths[size] if size < 1024 else (str(size), (b"content-length", b"%d" % size))
-        lines: RawHeaders = []
         try:
-            for name, value in headers.items():
-                if name != "content-length":
-                    lines.append(known[name, value])
-                elif value != text:
-                    return look_closely(response, request)
-        except (KeyError, TypeError):  # not seen before; a list of values
-            return look_closely(response, request)
-        lines.append(length)
-        return lines
+            status, body, headers = response["status"], response["body"], response["headers"]
+            is_ordinary = type(body) is bytes and type(status) is int and status in WITH_BODY and len(response) == 3
+            if is_ordinary and headers.__class__ is dict and response.__class__ is dict:
+                size = len(body)
+                text, length = lengths[size] if size < 1024 else (str(size), (b"content-length", b"%d" % size))
+                lines: RawHeaders = []
+                for name, value in headers.items():
+                    if name != "content-length":
+                        lines.append(known[name][value])
+                    elif value != text:
+                        return look_closely(response, request)
+                lines.append(length)
+                return lines
+        except (KeyError, TypeError):  # a key left out; a line not seen before; a list of values; no response at all
+            pass
+        return look_closely(response, request)
 
     def look_closely(response: Any, request: Mapping[str, Any]) -> RawHeaders:
         lines = _checked_headers(response, request)
         for name, value in response.get("headers", _NO_HEADERS).items():
-            if name in REPEATED and isinstance(value, str) and len(value) <= 256 and len(known) < 1024:
-                known[name, value] = format_headers({name: value})[0]
+            if name in known and isinstance(value, str) and len(value) <= 256 and len(known[name]) < 256:
+                known[name][value] = format_headers({name: value})[0]
         return lines
 
     return response_headers
@@ -80,7 +82,7 @@ def _checked_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
     _check_other_keys(checked)
     lines = _without_hop(_format(checked), status, request)
     is_long = "stream" in checked or "file" in checked
-    if status in BODYLESS and (body or is_long):
+    if status in CONTENTLESS and (body or is_long):
         raise ValueError(f"a response with status {status} has no body; leave out body, stream and file")
     values = {value for name, value in lines if name == b"content-length"}
     if len(values) > 1 or not all(map(_LENGTH.fullmatch, values)):
@@ -128,9 +130,11 @@ def announced_length(lines: RawHeaders) -> int | None:
 
 def _without_hop(lines: RawHeaders, status: int, request: Mapping[str, Any]) -> RawHeaders:
     """Without the headers of the connection. Only 426 over HTTP/1 keeps ``upgrade``, which it must say (RFC 9110 7.8, 15.5.22)."""
-    if status == 426 and request.get("http_version", "").startswith("1"):
-        others = [line for line in lines if line[0] not in (b"upgrade", b"connection")]
-        return [*_without_hop(others, 0, request), *(line for line in lines if line[0] == b"upgrade"), (b"connection", b"upgrade")]
+    if status == 426:
+        others = _without_hop([line for line in lines if line[0] not in (b"upgrade", b"connection")], 0, request)
+        if request.get("http_version") not in ("1.0", "1.1"):
+            return others
+        return [*others, *(line for line in lines if line[0] == b"upgrade"), (b"connection", b"upgrade")]
     dropped = {name for name, _ in lines if name in HOP_BY_HOP}
     if dropped:
         log.warning("left out of a response, as they are the server's to say: %s", b", ".join(sorted(dropped)).decode())
