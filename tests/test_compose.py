@@ -236,6 +236,11 @@ def gen(request):
     ("handler", "complaint"),
     [
         pytest.param("hello", "a handler must be a function of the request, not 'hello'", id="no-function"),
+        pytest.param({"headers": {"cookie": "secret"}}, "a handler must be a function of the request, not a dict", id="dict"),
+        pytest.param(apply_middleware(), "apply_middleware(...) takes a handler; write apply_middleware(...)(standard_not_found)", id="pile"),
+        pytest.param(
+            middleware_factory(lambda: lambda following: following)(), "takes a handler; write apply_middleware(...)(standard_not_found)", id="middleware"
+        ),
         pytest.param(agen, "a handler returns a response, but agen is a generator function; a conversation is decorated with @websocket", id="async-generator"),
         pytest.param(gen, "a handler returns a response, but gen is a generator function", id="generator"),
         pytest.param(partial(agen), "a handler returns a response, but functools.partial(<function agen", id="partial"),

@@ -58,6 +58,7 @@ def apply_middleware(*middlewares: Layer) -> Callable[[Handler], Callable[[Any],
         setattr(composed, "spec", [*spec, *read_spec(handler)])  # noqa: B010
         return composed
 
+    setattr(wrap, "spec", Spec(name="apply_middleware(...)", options={}))  # noqa: B010  # so that nobody takes it for a handler
     return wrap
 
 
@@ -71,7 +72,11 @@ def as_handler(handler: Handler) -> Handler:
     Decided once, by whether the function (or its ``__call__``) is a coroutine function.
     """
     if not callable(handler):
-        raise TypeError(f"a handler must be a function of the request, not {handler!r}")
+        raise TypeError(f"a handler must be a function of the request, not {'a dict' if isinstance(handler, dict) else repr(handler)}")
+    spec: object = getattr(handler, "spec", None)
+    if isinstance(spec, dict):  # a middleware, or a pile without its handler: what is composed has a list
+        name = cast(Spec, spec)["name"]
+        raise TypeError(f"a handler must be a function of the request, and {name} takes a handler; write apply_middleware(...)(standard_not_found)")
     if isasyncgenfunction(handler) or isgeneratorfunction(handler):
         raise TypeError(f"a handler returns a response, but {_name(handler)} is a generator function; a conversation is decorated with @websocket")
     if iscoroutinefunction(handler) or iscoroutinefunction(type(handler).__call__) or _is_composed(handler):

@@ -76,8 +76,16 @@ SHOW, OTHER = "\n    ('/a', ['GET'], show)", "\n    ('/a', ['GET'], other)"
         row(
             [("/a", ["GET"])],
             TypeError,
-            "a row is (path, methods, handler), (path, methods, handler, data), (prefix, rows) or (prefix, rows, data)\n    'GET'",
+            "a row is (path, methods, handler), (path, methods, handler, data), (prefix, rows) or (prefix, rows, data); "
+            "here the handler is missing, or is none\n    ('/a', ['GET'])",
             id="no-handler",
+        ),
+        row([("/a", show)], TypeError, "here the handler is missing, or is none\n    ('/a', <function", id="no-methods"),
+        row(
+            [("/a", ["GET"], {"status": 200})],
+            TypeError,
+            "here the handler is missing, or is none\n    ('/a', ['GET'], {'status': 200})",
+            id="handler-was-called",
         ),
         row([(1, ["GET"], show)], ValueError, "a path is a str that begins with '/'\n    (1, ['GET'], ", id="path-no-str"),
         row([("a", ["GET"], show)], ValueError, "a path is a str that begins with '/'\n    ('a', ['GET'], ", id="path-no-slash"),

@@ -392,6 +392,10 @@ async def takes_more(request, *values): ...
 async def needs_keyword(request, *, x): ...
 
 
+async def undecorated(scope, receiver):
+    yield
+
+
 @websocket
 async def takes_nothing(scope, receiver):
     yield {}
@@ -423,7 +427,7 @@ def generator(request):
         ),
         row([], {"encoded_slash": "keep"}, ValueError, "wrap_routes: encoded_slash is 'reject' or 'decode', not 'keep'", id="encoded-slash"),
         row([("/", ["GET"], 1)], {}, TypeError, "routes: a handler is a function of the request\n    ('/', ['GET'], 1)", id="no-function"),
-        row([("/", ["GET"], generator)], {}, TypeError, "a handler returns a response, but generator is a generator function", id="generator"),
+        row([("/", ["GET"], generator)], {}, TypeError, "a handler returns a response, and this one is a generator function", id="generator"),
         row(
             [("/", ["GET"], takes_one)],
             {},
@@ -438,6 +442,7 @@ def generator(request):
             "routes: the handler is called with (request, a, b): too many positional arguments\n    ('/{a}/{b:int}', ['GET'], takes_one)",
             id="too-many",
         ),
+        row([("/", ["WS"], undecorated)], {}, TypeError, "a conversation is decorated with @websocket\n    ('/', ['WS'], undecorated)", id="not-decorated"),
         row([("/{a}", ["GET"], needs_keyword)], {}, TypeError, "the handler is called with (request, a): too many positional arguments", id="keyword-only"),
         row([("/{a}", ["GET"], Callable_())], {}, TypeError, "the handler is called with (request, a): too many positional arguments", id="object"),
         row([("/{a}", ["WS"], takes_nothing)], {}, TypeError, "the handler is called with (scope, receiver, a): too many positional arguments", id="websocket"),

@@ -11,6 +11,7 @@ from .paths import CONVERTERS, Pattern, format_pattern, parse_pattern
 __all__ = ["Row", "read_routes", "show_row", "walk_routes"]
 
 _METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]*")  # RFC 9110 9.1, and upper case as all registered ones are
+_FORMS = "a row is (path, methods, handler), (path, methods, handler, data), (prefix, rows) or (prefix, rows, data)"
 
 
 Data: TypeAlias = Mapping[str, Any]
@@ -35,11 +36,13 @@ def walk_routes(routes: Sequence[Any], prefix: str = "", outer: tuple[Data, ...]
     """Each row with its whole path and the ``data`` of the prefixes around it, the outermost first. Checks only what it needs to go on."""
     for row in routes:
         if not _is(row, tuple, list) or not 2 <= len(row) <= 4:
-            _refuse(TypeError, "a row is (path, methods, handler), (path, methods, handler, data), (prefix, rows) or (prefix, rows, data)", f"\n    {row!r}")
+            _refuse(TypeError, _FORMS, f"\n    {row!r}")
         if not _is(row[0], str) or not row[0].startswith("/"):
             _refuse(ValueError, "a path is a str that begins with '/'", f"\n    {row!r}")
         path = prefix + row[0]
         if len(row) == 2 or (len(row) == 3 and _is(row[2], Mapping)):
+            if not _is(row[1], Sequence) or any(_is(inner, str) for inner in row[1]):
+                _refuse(TypeError, f"{_FORMS}; here the handler is missing, or is none", f"\n    {row!r}")
             data: Data = row[2] if len(row) == 3 else {}
             if "name" in data:
                 _refuse(ValueError, "a name belongs to one row, not to a prefix", f"\n    {row!r}")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -194,6 +195,8 @@ def _check_handler(row: Row, tags: Sequence[str]) -> None:
         raise ValueError(f"routes: a @websocket handler needs the method 'WS'{shown}")
     if not callable(row.handler):
         raise TypeError(f"routes: a handler is a function of the request{shown}")
+    if isasyncgenfunction(row.handler) or isgeneratorfunction(row.handler):
+        raise TypeError(f"routes: a handler returns a response, and this one is a generator function; a conversation is decorated with @websocket{shown}")
     arguments = [*(("scope", "receiver") if is_endpoint else ("request",)), *tags]
     if complaint := mismatch(row.handler, *arguments):
         raise TypeError(f"routes: the handler is called with ({', '.join(arguments)}): {complaint}{shown}")
