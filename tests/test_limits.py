@@ -107,7 +107,8 @@ def test_refused(limits, local, error, complaint):
         row({}, {"send_s": 20, "idle_s": 1}, id="neither"),
         row({"route": {"data": {}}}, {"send_s": 20, "idle_s": 1}, id="row-without"),
         row({"route": {"data": {"limits": {"send_s": 5}}}}, {"send_s": 5, "idle_s": 1}, id="row"),
-        row({"limits": {"send_s": 4}, "route": {"data": {"limits": {"send_s": 5}}}}, {"send_s": 4, "idle_s": 1}, id="conversation"),
+        row({"limits": {"send_s": 1}, "route": "mine"}, {"send_s": 20, "idle_s": 1}, id="keys-of-another"),
+        row({"conversation_limits": {"send_s": 4}, "route": {"data": {"limits": {"send_s": 5}}}}, {"send_s": 4, "idle_s": 1}, id="conversation"),
     ],
 )
 def test_the_nearest_limits_win(request_, limits):

@@ -80,16 +80,17 @@ def check_limits(limits: Mapping[str, object], *, where: str, local: bool = Fals
 
 
 def own_limits(request: Mapping[str, Any], outer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``outer``, or a copy changed by the ``limits`` of the request's row and of the ``@websocket`` that it has reached.
+    """``outer``, or a copy changed by the limits of the ``@websocket`` that the request has reached, else of its row. Whatever else stands there says nothing.
 
     >>> own_limits({"route": {"data": {"limits": {"send_s": 5}}}}, {"send_s": 20, "idle_s": None})
     {'send_s': 5, 'idle_s': None}
     """
-    if "limits" in request:
-        return {**outer, **request["limits"]}
-    if "route" in request and "limits" in request["route"]["data"]:
-        return {**outer, **request["route"]["data"]["limits"]}
-    return outer
+    own: Mapping[str, Any]
+    match request:
+        case {"conversation_limits": own} | {"route": {"data": {"limits": own}}}:
+            return {**outer, **own}
+        case _:
+            return outer
 
 
 def _unknown(name: object, local: bool) -> str:

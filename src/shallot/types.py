@@ -217,7 +217,7 @@ class WSScope(Connection):
     type: ReadOnly[Literal["websocket"]]
     method: ReadOnly[Literal["WS"]]
     subprotocols: NotRequired[ReadOnly[Sequence[str]]]
-    limits: NotRequired[ReadOnly[ConversationLimits]]
+    conversation_limits: NotRequired[ReadOnly[ConversationLimits]]
     cursor: NotRequired[str]
     close: NotRequired[Close]
 

@@ -56,7 +56,7 @@ async def test_the_routes_limits_go_before_the_decorators():
 async def test_the_request_tells_what_the_conversation_has_set():
     request = {"type": "websocket", "route": {"data": {"limits": {"idle_s": 9}}}}
     await websocket(idle_s=5, accept_s=30)(echo)(request, "a")
-    assert request["limits"] == {"idle_s": 9, "accept_s": 30}
+    assert request["conversation_limits"] == {"idle_s": 9, "accept_s": 30}
 
 
 async def test_an_http_request_is_told_to_upgrade():

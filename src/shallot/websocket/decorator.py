@@ -105,7 +105,7 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
         if "route" in request and "limits" in request["route"]["data"]:
             own = cast(ConversationLimits, {**limits, **request["route"]["data"]["limits"]})
         if own:
-            request["limits"] = own  # the app, whose accept_s bounds all of the handshake, asks for them
+            request["conversation_limits"] = own  # the app, whose accept_s bounds all of the handshake, asks for them
         subprotocol: str | None = None
         headers: Mapping[str, str | list[str]] = {}
         if greet is not None:
