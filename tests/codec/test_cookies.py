@@ -92,6 +92,7 @@ def test_format(name: str, attributes: Any, line: str) -> None:
         pytest.param("a=b", {"value": 1}, ValueError, "got 'a=b'; take out the other characters", id="= in the name"),
         pytest.param("a\r\nb", None, ValueError, "got 'a\\r\\nb'; ", id="a line in the name"),
         pytest.param("é" * 99, None, ValueError, f"got '{'é' * 40}'; ", id="a long name is cut"),
+        pytest.param("a", "b", TypeError, "cookie 'a': expected a dict like {\"value\": ...}, or None to delete the cookie, got str", id="text alone"),
         pytest.param("a", {}, ValueError, 'cookie \'a\': no "value"; write {"value": ...}, or None in place of the dict to delete the cookie', id="no value"),
         pytest.param("a", {"value": "x" * 4096}, ValueError, "cookie 'a': name and value are 4097 bytes, browsers keep 4096; ", id="4097 bytes"),
         pytest.param("a", {"value": "é" * 700}, ValueError, "cookie 'a': name and value are 4201 bytes, ", id="bytes after encoding count"),

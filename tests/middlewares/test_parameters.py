@@ -76,10 +76,11 @@ async def test_bad_ones_are_the_peers_fault(bad: bytes) -> None:
             await answer(request)
 
 
-def test_an_unknown_encoding_is_found_at_build_time() -> None:
+@pytest.mark.parametrize("encoding", ["utf-9", "hex"], ids=["unknown", "of-no-text"])
+def test_a_wrong_encoding_is_found_at_build_time(encoding: str) -> None:
     with pytest.raises(ValueError) as caught:
-        wrap_parameters(encoding="utf-9")
-    assert str(caught.value) == "wrap_parameters: no encoding is named 'utf-9'; give one that Python knows, like 'utf-8'"
+        wrap_parameters(encoding=encoding)
+    assert str(caught.value) == f"wrap_parameters: no encoding of text is named {encoding!r}; give one that Python knows, like 'utf-8'"
 
 
 def test_request_gives_the_same_request() -> None:

@@ -70,6 +70,8 @@ def format_cookie(name: str, attributes: Mapping[str, Any] | None) -> str:
     """
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"a cookie's name must be letters, digits and !#$%&'*+-.^_`|~, got {name[:40]!r}; take out the other characters")
+    if attributes is not None and not isinstance(attributes, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # what a handler wrote
+        raise TypeError(f'cookie {name!r}: expected a dict like {{"value": ...}}, or None to delete the cookie, got {type(attributes).__name__}')
     prefix = name[: name.find("-") + 1].lower()
     given = _deletion(prefix) if attributes is None else {key.lower(): value for key, value in attributes.items()}
     if "value" not in given:

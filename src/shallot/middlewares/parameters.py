@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from typing import Any, TypeVar
 
 from ..codec.query import parse_query
@@ -53,12 +52,12 @@ def wrap_parameters(keep_blank_values: bool = False, strict_parsing: bool = Fals
     >>> wrap_parameters(encoding="no such")
     Traceback (most recent call last):
     ...
-    ValueError: wrap_parameters: no encoding is named 'no such'; give one that Python knows, like 'utf-8'
+    ValueError: wrap_parameters: no encoding of text is named 'no such'; give one that Python knows, like 'utf-8'
     """
     try:
-        codecs.lookup(encoding)
+        "a".encode(encoding)
     except LookupError:
-        raise ValueError(f"wrap_parameters: no encoding is named {encoding!r}; give one that Python knows, like 'utf-8'") from None
+        raise ValueError(f"wrap_parameters: no encoding of text is named {encoding!r}; give one that Python knows, like 'utf-8'") from None
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def parameters(handler: Handler, request: Any) -> Response:
