@@ -153,12 +153,13 @@ def plain(scope, receiver):
     ("make", "error", "text"),
     [
         (lambda: websocket(3), TypeError, "expected an async generator function"),
+        (lambda: websocket(idle_s=3)({"headers": {"cookie": "secret"}}), TypeError, r"got a dict; does @websocket\(...\) stand above a function\?"),
         (lambda: websocket(plain), TypeError, "plain is a plain generator; write 'async def plain'"),
         (lambda: websocket(idle=5)(echo), ValueError, "@websocket echo: no limit is named 'idle'; did you mean 'idle_s'"),
         (lambda: websocket(hook_s=5)(echo), ValueError, "holds for the whole app"),
         (lambda: websocket(on_close=3)(echo), TypeError, "not 3"),
     ],
-    ids=["no function", "no async", "unknown limit", "an app's limit", "no hook"],
+    ids=["no function", "used as a handler", "no async", "unknown limit", "an app's limit", "no hook"],
 )
 def test_mistakes_are_found_where_the_handler_is_decorated(make, error, text):
     with pytest.raises(error, match=text):

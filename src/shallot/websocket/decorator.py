@@ -88,7 +88,8 @@ def websocket(
 
 def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: Any, reads: bool, limits: ConversationLimits) -> Any:
     if not callable(handler):
-        raise TypeError(f"@websocket: expected an async generator function (scope, receiver, ...), got {handler!r}")
+        got = "a dict; does @websocket(...) stand above a function?" if isinstance(handler, dict) else repr(handler)
+        raise TypeError(f"@websocket: expected an async generator function (scope, receiver, ...), got {got}")
     if isgeneratorfunction(handler):
         raise TypeError(f"@websocket: {handler.__qualname__} is a plain generator; write 'async def {handler.__name__}'")
     name = getattr(handler, "__qualname__", repr(handler))
