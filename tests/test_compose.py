@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shallot.compose import apply_middleware, as_handler, chain_middleware, middleware_factory, mismatch, read_spec
+from shallot.compose import apply_middleware, as_handler, chain_middleware, check_call, middleware_factory, mismatch, read_spec
 
 
 async def hello(request, *params):
@@ -264,3 +264,27 @@ def test_what_is_no_handler(handler, complaint):
 )
 def test_mismatch(function, arguments, complaint):
     assert mismatch(function, *arguments) == complaint
+
+
+def talk(scope, receiver, room): ...
+
+
+talk.is_websocket = True
+
+
+@pytest.mark.parametrize(
+    ("handler", "tags", "complaint"),
+    [
+        pytest.param(lambda request: 0, ("n",), "routes: the handler is called with (request, n): too many positional arguments\n  here", id="too-many"),
+        pytest.param(talk, (), "routes: the handler is called with (scope, receiver): missing a required argument: 'room'\n  here", id="too-few"),
+    ],
+)
+def test_a_handler_that_cannot_be_called(handler, tags, complaint):
+    with pytest.raises(TypeError) as error:
+        check_call("routes", handler, *tags, shown="\n  here")
+    assert str(error.value) == complaint
+
+
+@pytest.mark.parametrize(("handler", "tags"), [(lambda request: 0, ()), (lambda request, n: 0, ("n",)), (talk, ("room",))], ids=["bare", "tag", "websocket"])
+def test_a_handler_that_can_be_called(handler, tags):
+    check_call("routes", handler, *tags)

@@ -107,6 +107,8 @@ def test_the_first_five_options_may_be_given_by_position():
         ({"max_receive_timeout_s": 1, "limits": {"body_s": 1}}, ValueError, "body_s is given"),
         ({"max_responde_timeout_s": 1, "limits": {"response_s": 1}}, ValueError, "response_s is given"),
         ({"effects": {"a": print}}, TypeError, "the effect 'a' must be an async function"),
+        ({"handler": lambda: 0}, TypeError, r"the handler is called with \(request\): too many positional arguments"),
+        ({"handler": lambda request, number: 0}, TypeError, r"the handler is called with \(request\): missing a required argument: 'number'"),
         ({"threads": 0}, ValueError, "threads must be at least 1"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, cast
 
 from .types import Handler, Layer, Middleware, NextMiddleware, Response, Spec
 
-__all__ = ["apply_middleware", "as_handler", "chain_middleware", "middleware_factory", "mismatch", "read_spec"]
+__all__ = ["apply_middleware", "as_handler", "chain_middleware", "check_call", "middleware_factory", "mismatch", "read_spec"]
 
 P = ParamSpec("P")
 
@@ -89,6 +89,13 @@ def as_handler(handler: Handler) -> Handler:
         return await answer if isawaitable(answer) else answer
 
     return in_thread
+
+
+def check_call(where: str, handler: Handler, *tags: str, shown: str = "") -> None:
+    """``TypeError`` unless ``handler`` takes the request (of a ``@websocket``: scope and receiver) and the values of ``tags``; ``shown`` is said at its end."""
+    arguments = [*(("scope", "receiver") if getattr(handler, "is_websocket", False) else ("request",)), *tags]
+    if complaint := mismatch(handler, *arguments):
+        raise TypeError(f"{where}: the handler is called with ({', '.join(arguments)}): {complaint}{shown}")
 
 
 def read_spec(handler: object) -> Sequence[Spec]:

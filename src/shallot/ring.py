@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from .asgi import request_reader
 from .body import BodyStream, StreamBody, take_body
-from .compose import as_handler, read_spec
+from .compose import as_handler, check_call, read_spec
 from .deadline import DeadlinePassed, within
 from .errors import ClientDisconnect, Unavailable, real_error
 from .failures import report, report_cut
@@ -116,6 +116,7 @@ class App:
         pool = Threads(threads)
         self.spec = read_spec(handler)
         self._handler = as_handler(handler)
+        check_call("build_server", handler)
         self._limits = limits
         self._response_s = limits["response_s"]
         self._send_s = limits["send_s"]

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from ..codec.matcher import Matcher, build_matcher, find
 from ..codec.paths import CONVERTERS, Parse, Tag, format_path, parse_pattern
 from ..codec.routes import Row, read_routes, show_row, walk_routes
-from ..compose import apply_middleware, as_handler, middleware_factory, mismatch
+from ..compose import apply_middleware, as_handler, check_call, middleware_factory
 from ..limits import check_limits
 from ..response import problem, with_header
 from ..types import Handler, Middleware, NextMiddleware, Response, RouteMatch, Routes
@@ -190,16 +190,13 @@ def _wrapped(handler: Handler, composed: Handler) -> Handler:
 def _check_handler(row: Row, tags: Sequence[str]) -> None:
     shown = show_row(row.path, list(row.methods), row.handler)
     check_limits(row.data.get("limits", {}), where=f"routes: {shown.strip()}", local=True)
-    is_endpoint = getattr(row.handler, "is_websocket", False)
-    if is_endpoint and "WS" not in row.methods:
+    if getattr(row.handler, "is_websocket", False) and "WS" not in row.methods:
         raise ValueError(f"routes: a @websocket handler needs the method 'WS'{shown}")
     if not callable(row.handler):
         raise TypeError(f"routes: a handler is a function of the request{shown}")
     if isasyncgenfunction(row.handler) or isgeneratorfunction(row.handler):
         raise TypeError(f"routes: a handler returns a response, and this one is a generator function; a conversation is decorated with @websocket{shown}")
-    arguments = [*(("scope", "receiver") if is_endpoint else ("request",)), *tags]
-    if complaint := mismatch(row.handler, *arguments):
-        raise TypeError(f"routes: the handler is called with ({', '.join(arguments)}): {complaint}{shown}")
+    check_call("routes", row.handler, *tags, shown=shown)
 
 
 # ---- answers where the path has rows, but none with the method
