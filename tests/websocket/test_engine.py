@@ -530,6 +530,28 @@ async def test_what_is_no_effect_closes_1011_if_nobody_catches_it(caplog):
     assert "got str 'hello'" in caplog.text
 
 
+@pytest.mark.parametrize(("reads", "ended"), [(True, (1001, "", "client")), (False, (1011, "", "server"))], ids=["left", "send-only"])
+@virtual_time
+async def test_a_handler_that_catches_the_end_and_reads_on_for_ever_is_cancelled_at_once(reads, ended, caplog):
+    asked = 0
+
+    async def deaf(scope, receiver):
+        nonlocal asked
+        while True:
+            try:
+                async for message in receiver:
+                    yield ws_send(message)
+            except Exception:
+                asked += 1
+
+    began = now()
+    hall = await Hall(deaf, *([gone()] if reads else []), reads=reads, linger_s=5).run()
+    assert hall.close == ended
+    assert asked <= 20
+    assert now() - began < 1
+    assert "reads on, again and again" in caplog.text
+
+
 # ---- effects of all kinds
 
 
@@ -1137,16 +1159,15 @@ async def test_reading_again_and_again_after_leaving_prolongs_nothing():
     [
         ([*says("a"), gone()], {}, 1001),
         (says("x" * 11), {"max_message_bytes": 10}, 1009),
-        (says(*"abcdef"), {"max_unread": 4, "unread_s": 1}, 1006),
+        (says(*"abcdef"), {"max_unread": 4, "unread_s": 1}, 1011),
     ],
     ids=["left", "too-large", "send-only"],
 )
 @virtual_time
 async def test_a_handler_that_reads_again_whatever_happens_leaves_the_loop_its_turns(events, limits, code):
     async def stubborn(scope, receiver):
-        if code == 1006:
+        if code == 1011:
             await asyncio.sleep(3)
-            asyncio.get_running_loop().call_later(0.1, hall.server.leave)
         for _ in range(100_000):
             try:
                 await anext(receiver)

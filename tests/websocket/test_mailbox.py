@@ -57,6 +57,19 @@ def test_the_clients_queue_is_full_by_count_or_by_bytes():
     assert queue.take() is None
 
 
+async def test_whoever_waits_for_room_is_told_when_there_is_some():
+    for make_room in (ClientQueue.take, ClientQueue.discard):
+        queue = ClientQueue(1, 10)
+        queue.put("a", 1)
+        waiting = asyncio.ensure_future(queue.until_room(7.0))
+        await asyncio.sleep(0)
+        assert queue.full_since == 7.0 and not waiting.done()
+        make_room(queue)
+        await waiting
+        make_room(queue)
+        assert queue.full_since is None
+
+
 def test_nobody_is_served_twice_while_another_waits():
     opened = []
     mailbox, a, b = a_mailbox(opened), Given(), Given()

@@ -338,3 +338,16 @@ async def test_who_comes_back_for_what_is_unread_is_told():
     assert await anext(line.receiver) == "b"
     assert line.told == ["left", "back", "back"]
     await line.stop()
+
+
+async def test_whoever_reads_on_for_ever_after_the_end_is_told_of_and_waits():
+    line = Line(LEAVES)
+    for _ in range(17):
+        with pytest.raises(WSDisconnect):
+            await anext(line.receiver)
+    reading = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    assert line.told == ["left", "deaf"] and not reading.done()
+    reading.cancel()
+    await asyncio.wait([reading])
+    await line.stop()

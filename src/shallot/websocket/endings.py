@@ -32,6 +32,7 @@ CUTS: Mapping[str, Ending] = {
     "idle": Ending(1001, "", "server", True),
     "stuck": Ending(1008, "", "server", True),
     "blocked": Ending(1006, "", "server", False),
+    "deaf": Ending(1011, "", "server", True),
     "shutdown": Ending(1012, "", "server", True),
 }
 """Why the engine itself ends a conversation. ``blocked``: the client does not take what we send, so no frame would get through."""

@@ -242,9 +242,12 @@ class Talk:
         self._task.cancel()
 
     def _hear(self, what: str) -> None:
-        """The receiver's news: the client ``left``, the handler came ``back`` for what is unread, or there is ``trouble``."""
+        """The receiver's news: the client ``left``, the handler came ``back`` for what is unread, there is ``trouble``, or the handler is ``deaf``."""
         self._plain = False
-        if what == "trouble" or (what == "left" and self._receiver.never_read):
+        if what == "deaf":
+            log.error("%s: the handler catches the end of its receiver and reads on, again and again; cancelled", self._name)
+            self.cut("trouble" if self._receiver.trouble else what)
+        elif what == "trouble" or (what == "left" and self._receiver.never_read):
             self.cut(what)
         else:
             self._left_at = self._task.get_loop().time()

@@ -16,6 +16,12 @@ REFUSAL = (
 )
 """What a generator is told that yields an effect while it ends."""
 
+SENDS_ONLY = (
+    "this conversation only sends: it was declared reads=False, or did not read while the client's messages filled its mailbox for unread_s; "
+    "what the client said is discarded. Read sooner, or raise the limit unread_s"
+)
+MAX_READS_ON = 16
+"""How often a handler may ask for messages after the end before it is taken for a loop that has none, and is cancelled."""
 MAX_REFUSALS = 8
 """How many effects a generator may yield while it is being closed, before it is given up."""
 

@@ -19,7 +19,7 @@ CLIENT = ("client",)
 class ClientQueue:
     """The client's messages that were read ahead of the handler: at most ``max_count``, and ``max_bytes`` in all."""
 
-    __slots__ = ("_max_bytes", "_max_count", "_messages", "_size")
+    __slots__ = ("_max_bytes", "_max_count", "_messages", "_room", "_size", "full_since")
 
     done = False
 
@@ -28,6 +28,9 @@ class ClientQueue:
         self._max_bytes = max_bytes
         self._messages: list[tuple[str | bytes, int]] = []  # short by its bound, and a list is a tenth of an empty deque
         self._size = 0
+        self._room: asyncio.Future[None] | None = None
+        self.full_since: float | None = None
+        """When somebody began to wait for room, in the loop's time."""
 
     @property
     def full(self) -> bool:
@@ -42,6 +45,7 @@ class ClientQueue:
             return None
         message, size = self._messages.pop(0)
         self._size -= size
+        self._make_room()
         return message
 
     def discard(self) -> int:
@@ -49,7 +53,19 @@ class ClientQueue:
         count = len(self._messages)
         self._messages.clear()
         self._size = 0
+        self._make_room()
         return count
+
+    async def until_room(self, now: float) -> None:
+        """Wait until something was taken."""
+        self.full_since = now
+        self._room = asyncio.get_running_loop().create_future()
+        await self._room
+
+    def _make_room(self) -> None:
+        self.full_since = None
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
 
 
 class SharedMailbox(Mailbox):

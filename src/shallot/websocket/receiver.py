@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from ..errors import CloseWith, WSDisconnect
 from ..types import AllLimits, Event, Message, Receive
+from .generators import MAX_READS_ON, SENDS_ONLY
 from .mailbox import ClientQueue, SharedMailbox
 
 __all__ = ["Receiver"]
@@ -27,7 +28,6 @@ class Receiver:
     __slots__ = (
         "_ahead",
         "_escort",
-        "_full_since",
         "_heard",
         "_heard_at",
         "_is_busy",
@@ -37,7 +37,7 @@ class Receiver:
         "_over",
         "_owner",
         "_receive",
-        "_room",
+        "_refusals",
         "_safe_length",
         "_shared",
         "_tell",
@@ -61,14 +61,12 @@ class Receiver:
         self._mailbox: SharedMailbox | None = None
         self._ahead: asyncio.Task[None] | None = None
         self._escort = reads
-        self._room: asyncio.Future[None] | None = None
-        self._full_since: float | None = None
         self._heard_at = now
         self._over: tuple[int, str] | None = None
         self.never_read, self.send_only = True, not reads
         self.left: tuple[int, str] | None = None
         self.trouble: CloseWith | None = None
-        self.discarded = 0
+        self.discarded = self._refusals = 0
 
     # ---- for the handler
 
@@ -160,10 +158,11 @@ class Receiver:
             self.read_ahead()  # busy since the last look: somebody must notice if the client leaves
         else:
             self._is_busy = True
-        if self._full_since is not None:
+        full_since = self._mailbox.client.full_since if self._mailbox is not None else None
+        if full_since is not None:
             if not self.never_read:
-                return "stuck" if now - self._full_since >= self._limits["stuck_s"] else None
-            if now - self._full_since >= self._limits["unread_s"]:
+                return "stuck" if now - full_since >= self._limits["stuck_s"] else None
+            if now - full_since >= self._limits["unread_s"]:
                 self._become_send_only()
             return None
         idle_s = self._limits["idle_s"]
@@ -197,19 +196,15 @@ class Receiver:
         mailbox = self.mailbox
         while True:
             if self.send_only:
-                await asyncio.sleep(0)  # as below
-                raise RuntimeError(
-                    "this conversation only sends: it was declared reads=False, or did not read while the client's messages filled its mailbox for unread_s; "
-                    "what the client said is discarded. Read sooner, or raise the limit unread_s"
-                )
+                await self._tire()
+                raise RuntimeError(SENDS_ONLY)
             message = mailbox.take()
             if message is not None:
                 if self.left is not None:
                     self._tell("back")
-                self._make_room()
                 return message
             if self._over or self.trouble or self.left:
-                await asyncio.sleep(0)  # a handler that catches it, and asks again for ever, must not keep the loop to itself
+                await self._tire()
                 if self.trouble and not self._over:
                     raise self.trouble.with_traceback(None)
                 code, reason = self._over or self.left or (1005, "")
@@ -223,15 +218,21 @@ class Receiver:
             finally:
                 self._waiting = False
 
+    async def _tire(self) -> None:
+        """Before there is nothing to hand over, once more: a handler that catches it and asks again for ever must not keep the processor to itself."""
+        self._refusals += 1
+        if self._refusals > MAX_READS_ON:
+            self._tell("deaf")
+            await asyncio.get_running_loop().create_future()  # only its cancellation is left to it
+        await asyncio.sleep(0)
+
     async def _read_ahead(self, mailbox: SharedMailbox) -> None:
         """Put what the client says into the mailbox, never more than its bounds, until it leaves or the handler needs no help."""
         loop = asyncio.get_running_loop()
         try:
             while True:
                 if mailbox.client.full and not self.send_only:
-                    self._full_since = loop.time()
-                    self._room = loop.create_future()
-                    await self._room
+                    await mailbox.client.until_room(loop.time())
                     continue
                 message = self._read_event(await self._receive())
                 if message is None:
@@ -282,16 +283,10 @@ class Receiver:
             raise RuntimeError("another task is reading this receiver: nothing can join its mailbox meanwhile; let the handler's own task read")
         self.read_ahead()
 
-    def _make_room(self) -> None:
-        self._full_since = None
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
-
     def _become_send_only(self) -> None:
         self.send_only = True
         self.discarded += self.mailbox.client.discard()
         log.warning("a conversation has not read for unread_s while its mailbox was full: taken as send-only, %d messages discarded", self.discarded)
-        self._make_room()
 
 
 def _failed() -> Event:
