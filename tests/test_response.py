@@ -53,6 +53,12 @@ def test_constructors(made: Any, expected: Any) -> None:
     assert len(made["body"]) == int(made["headers"]["content-length"])
 
 
+@pytest.mark.parametrize("body", [b"x", {}, None], ids=["bytes", "dict", "None"])
+def test_text_takes_text(body):
+    with pytest.raises(TypeError, match=rf"text: expected str, got {type(body).__name__}; for bytes write .*, for data json"):
+        text(body)
+
+
 def test_each_call_makes_a_dict_of_its_own() -> None:
     assert text()["headers"] is not text()["headers"]
     assert respond404() is not respond404()

@@ -44,6 +44,8 @@ def text(body: str = "", status: int = 200, encoding: str = "utf-8") -> Response
     >>> text("hi")
     {'status': 200, 'body': b'hi', 'headers': {'content-type': 'text/plain; charset=utf-8', 'content-length': '2'}}
     """
+    if not isinstance(body, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # whoever has no checker
+        raise TypeError(f"text: expected str, got {type(body).__name__}; for bytes write {{'status': 200, 'body': ...}}, for data json(...)")
     if encoding == "utf-8":
         data, content_type = body.encode(), "text/plain; charset=utf-8"
     else:
