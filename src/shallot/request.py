@@ -35,6 +35,8 @@ def is_json(request: Mapping[str, Any]) -> bool:
     >>> is_json({"headers": {"content-type": "application/problem+json"}}), is_json({"headers": {"content-type": "text/plain"}})
     (True, False)
     """
+    if _content_type(request) == "application/json":  # as nearly everybody writes it
+        return True
     kind = media_type(request)
     return kind == "application/json" or kind.endswith("+json")
 
