@@ -2,8 +2,8 @@
 
     python -m benchmarks [--quick] [STAGE ...]
 
-Stages: timing, instructions, servers, growth, memory; all without one. ``--quick`` takes a tenth of the time and stores nothing. ``report`` only writes
-docs/topics/benchmarks.md anew from what is stored.
+Stages: timing, instructions, servers, growth, memory, steps; all without one. ``--quick`` takes a tenth of the time and stores nothing.
+``report`` only writes the pages in docs/topics anew from what is stored.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import growth, instructions, servers, timing
+from . import growth, instructions, servers, steps, timing
 from .frameworks import FRAMEWORKS, ROOT, environment
-from .report import show, store, write_page
+from .report import show, store, write_pages
 
 
 def measure_memory(*, quick: bool) -> dict[str, dict[str, float]]:
@@ -34,6 +34,7 @@ STAGES: Mapping[str, Callable[..., Any]] = {
     "servers": lambda *, quick: servers.measure_all(["ours"], quick=quick),
     "growth": growth.measure_all,
     "memory": measure_memory,
+    "steps": steps.measure_all,
 }
 
 
@@ -49,7 +50,7 @@ def main() -> None:
             if not options.quick:
                 store(stage, figures)
     if not options.quick:
-        write_page()
+        write_pages()
 
 
 if __name__ == "__main__":

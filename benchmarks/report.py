@@ -9,10 +9,11 @@ from typing import Any
 from .frameworks import FRAMEWORKS, ROOT, circumstances
 from .works import WORKS
 
-__all__ = ["show", "store", "write_page"]
+__all__ = ["show", "store", "write_pages"]
 
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "topics" / "benchmarks.md"
+STEPS_PAGE = ROOT / "docs" / "topics" / "where-the-time-goes.md"
 
 Rows = Iterator[Sequence[object]]
 
@@ -28,14 +29,17 @@ def show(stage: str, figures: Any) -> str:
     return "\n\n".join([f"## {title}", note, *("\n".join(_table(rows)) for rows in tables(figures))])
 
 
-def write_page() -> None:
-    """All sections that there are results of."""
+def write_pages() -> None:
+    """All sections that there are results of; the steps have a page of their own."""
     stored = {stage: json.loads(path.read_text()) for stage in SECTIONS if (path := RESULTS / f"{stage}.json").exists()}
-    parts = [HEAD]
-    for stage, result in stored.items():
-        versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
-        parts += [show(stage, result["figures"]), f"Measured on {result['date']}: Python {result['python']}; {result['machine']}. {versions}."]
-    PAGE.write_text("\n\n".join(parts) + "\n")
+    for page, head, stages in ((PAGE, HEAD, [*SECTIONS][:-1]), (STEPS_PAGE, STEPS_HEAD, ["steps"])):
+        parts = [head]
+        for stage in stages:
+            if result := stored.get(stage):
+                versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+                parts += [show(stage, result["figures"]), f"Measured on {result['date']}: Python {result['python']}; {result['machine']}. {versions}."]
+        if len(parts) > 1:
+            page.write_text("\n\n".join(parts) + "\n")
 
 
 HEAD = """# Benchmarks
@@ -43,6 +47,13 @@ HEAD = """# Benchmarks
 Written by `make bench`: change `benchmarks/`, not this page. Every application is written the way its framework's own documentation writes it, and
 every answer is checked before anything is timed. **Ratios** are the hand-written ASGI function's cost divided by the framework's, in the same run: 1.00 is
 the limit, and 0.25 means four times the cost. Compare ratios, not microseconds: those belong to the machine."""
+
+
+STEPS_HEAD = """# Where the time goes
+
+Written by `make bench`: change `benchmarks/steps.py`, not this page. What one request and one message cost in process, step by step, and the
+hand-written function beside them; its ratio is on [the page of benchmarks](benchmarks.md). Through a server all of this is the smaller part: reading the
+socket, parsing HTTP and writing cost more than what stands here."""
 
 
 def _table(rows: Rows) -> Iterator[str]:
@@ -122,6 +133,19 @@ def _memory(figures: Any) -> Iterator[Rows]:
     yield rows()
 
 
+def _steps(figures: Any) -> Iterator[Rows]:
+    def rows(name: str, steps: Any) -> Rows:
+        yield [WORKS[name].title, "µs", "share"]
+        for step, us in steps.items():
+            if step not in ("ours", "by hand"):
+                yield [step, f"{us:.2f}", f"{us / steps['ours']:.0%}"]
+        yield ["**all of it**", f"**{steps['ours']:.2f}**", ""]
+        yield ["by hand", f"{steps['by hand']:.2f}", f"{steps['by hand'] / steps['ours']:.0%}"]
+
+    for name, steps in figures.items():
+        yield rows(name, steps)
+
+
 SECTIONS: Mapping[str, tuple[str, str, Callable[[Any], Iterator[Rows]]]] = {
     "timing": (
         "In process",
@@ -148,4 +172,10 @@ SECTIONS: Mapping[str, tuple[str, str, Callable[[Any], Iterator[Rows]]]] = {
         _growth,
     ),
     "memory": ("An idle WebSocket", "Growth of uvicorn's resident memory for each idle socket.", _memory),
+    "steps": (
+        "Step by step",
+        "Each step of a request is done alone, many times. A message is measured by layers: the hand-written loop, then the same with a handler that is an\n"
+        "async generator, then with an async iterator that it hears through, then ours, which adds all that is promised about conversations.",
+        _steps,
+    ),
 }
