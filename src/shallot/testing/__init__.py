@@ -10,6 +10,7 @@ from .conduct import WrongEvent
 from .failures import Unexpected
 from .fakes import AfterLeave, ClientGone, FakeServer
 from .requests import request
+from .runs import run
 from .scopes import http_scope, websocket_scope
 from .sockets import Accepted, Closed, Socket
 from .streams import Stream
@@ -32,6 +33,7 @@ __all__ = [
     "client",
     "http_scope",
     "request",
+    "run",
     "virtual_time",
     "websocket_scope",
 ]
