@@ -4,13 +4,15 @@ No module here has the name of a function: it would take its place.
 """
 
 from .answers import Answer, Denied
-from .clients import Client, Sending, client
+from .clients import Client, Opening, Sending, client
 from .clock import VirtualLoop, virtual_time
 from .conduct import WrongEvent
 from .failures import Unexpected
 from .fakes import AfterLeave, ClientGone, FakeServer
+from .plays import play
 from .requests import request
 from .runs import run
+from .scenarios import Row, Scenario, format_scenario, parse_scenario
 from .scopes import http_scope, websocket_scope
 from .sockets import Accepted, Closed, Socket
 from .streams import Stream
@@ -24,6 +26,9 @@ __all__ = [
     "Closed",
     "Denied",
     "FakeServer",
+    "Opening",
+    "Row",
+    "Scenario",
     "Sending",
     "Socket",
     "Stream",
@@ -31,7 +36,10 @@ __all__ = [
     "VirtualLoop",
     "WrongEvent",
     "client",
+    "format_scenario",
     "http_scope",
+    "parse_scenario",
+    "play",
     "request",
     "run",
     "virtual_time",

@@ -16,7 +16,7 @@ from .scopes import HeadersIn, ParamsIn, format_cookies, format_params, http_sco
 from .sockets import Socket, conversation
 from .streams import Stream, exchange
 
-__all__ = ["Client", "Sending", "client"]
+__all__ = ["Client", "Opening", "Sending", "client"]
 
 
 class Sending(TypedDict, total=False):
@@ -34,6 +34,15 @@ class Sending(TypedDict, total=False):
     cookies: Mapping[str, str]
     """Beside those that the client keeps, for this request alone."""
     deadline_s: float
+
+
+class Opening(TypedDict, total=False):
+    """What a handshake of the client may carry."""
+
+    headers: HeadersIn | None
+    subprotocols: Sequence[str]
+    cookies: Mapping[str, str] | None
+    query: ParamsIn | None
 
 
 class Client:
