@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shallot.asgi import SINGLE, request_reader
+from shallot.asgi import SINGLE, refused_request, request_reader
 from shallot.errors import BadRequest, HeadersTooLarge, UriTooLong
 from shallot.limits import default_limits
 
@@ -264,3 +264,13 @@ def _timed(reader, scope):
     began = time.perf_counter()
     reader(scope, CONFIG)
     return time.perf_counter() - began
+
+
+# ---- what was refused
+
+
+@pytest.mark.parametrize(("type", "method"), [("http", "pOsT"), ("websocket", "WS")])
+def test_of_a_refused_request_all_is_told_and_nothing_checked(type, method):
+    scope = scope_of((b"Host", b"\xff"), type=type, method="pOsT", path="\0")
+    assert refused_request(scope) == {**scope, "method": method, "headers": {"host": "localhost,\xff"}}
+    assert refused_request(scope_of(headers=iter([[b"a", b"b"]])))["headers"] == {"a": "b"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shallot.compose import apply_middleware, as_handler, chain_middleware, check_call, middleware_factory, mismatch, read_spec
+from shallot.compose import apply_middleware, as_handler, chain_middleware, check_call, middleware_factory, mismatch, read_refusals, read_spec
 
 
 async def hello(request, *params):
@@ -149,6 +149,35 @@ def test_a_factory_keeps_its_face():
     assert (wrap_mark.__name__, wrap_mark.__doc__) == ("wrap_mark", "Marks.")
     with pytest.raises(TypeError, match="unexpected keyword argument 'size'"):
         wrap_mark(size=1)
+
+
+# ---- on_refusal
+
+
+def refusing(change):
+    def middleware(next_middleware):
+        return next_middleware
+
+    middleware.on_refusal = change
+    return middleware
+
+
+def test_refusals_of_piles_in_piles_are_collected_innermost_first():
+    changes = [lambda response, request: response for _ in range(3)]
+    outer, middle, inner = map(refusing, changes)
+    app = apply_middleware(outer, plain, middle)(apply_middleware(inner)(hello))
+    assert read_refusals(app) == [changes[2], changes[1], changes[0]]
+    assert read_refusals(apply_middleware(plain)(hello)) == []
+    assert read_refusals(hello) == ()
+
+
+async def awaited(response, request): ...
+
+
+@pytest.mark.parametrize("change", ["x-frame-options", awaited], ids=["no-function", "async"])
+def test_what_is_no_refusal(change):
+    with pytest.raises(TypeError, match=r"apply_middleware: on_refusal of middleware must be a plain function of \(response, request\), not"):
+        apply_middleware(refusing(change))
 
 
 # ---- as_handler

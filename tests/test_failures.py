@@ -9,7 +9,9 @@ import pytest
 
 from shallot.deadline import DeadlinePassed
 from shallot.errors import BadRequest, BodyTooLarge, ClientDisconnect, EffectRefused, Forbidden, PeerError, Unavailable
-from shallot.failures import report, report_cut
+from shallot.failures import dress, report, report_cut
+from shallot.response import problem, with_header
+from shallot.validate import header_writer
 
 SCOPE = {"type": "http", "method": "POST", "path": "/a\r\nb\x1b[2J\u202e" + "x" * 300, "query_string": b"token=secret", "headers": [(b"cookie", b"secret")]}
 
@@ -86,3 +88,45 @@ def test_a_cut_is_one_record_and_raised_where_it_is_ours(caplog, error, level, o
     assert report_cut(error) is ours
     (record,) = caplog.records
     assert (record.levelname, record.exc_info is not None) == (level, ours)
+
+
+# ---- what middlewares add to it
+
+REQUEST = {"type": "http", "method": "GET", "path": "/", "headers": {}}
+
+
+def add(name, value):
+    return lambda response, request: with_header(response, name, f"{value} {request['path']}")
+
+
+def fail(response, request):
+    raise RuntimeError("broken")
+
+
+def test_an_answer_is_dressed_innermost_first():
+    answer, lines = dress(problem(413), REQUEST, [add("a", "inner"), add("b", "x"), add("a", "outer")], header_writer())
+    assert (answer["headers"]["a"], answer["headers"]["b"]) == ("outer /", "x /")
+    assert lines == header_writer()(answer, REQUEST)
+    assert dress(problem(413), REQUEST, [], header_writer()) == (problem(413), header_writer()(problem(413), REQUEST))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        fail,
+        lambda response, request: None,
+        add("a", "b\r\nc: d"),
+        lambda response, request: {**response, "status": 101},
+        lambda response, request: {**response, "cookies": {"a": {"value": "b"}}},
+        lambda response, request: {"status": 200, "stream": object()},
+        lambda response, request: {"status": 200, "file": "/etc/passwd"},
+    ],
+    ids=["raises", "nothing", "header", "status", "cookies", "stream", "file"],
+)
+def test_a_change_that_fails_is_logged_and_left_out(caplog, change):
+    answer, lines = dress(problem(400), REQUEST, [add("a", "1"), change, add("b", "2")], header_writer())
+    assert (answer["status"], answer["body"], answer["headers"]["a"], answer["headers"]["b"]) == (400, problem(400)["body"], "1 /", "2 /")
+    assert (b"b", b"2 /") in lines
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info is not None) == ("ERROR", True)
+    assert "on_refusal failed; its change is left out" in record.getMessage()

@@ -17,11 +17,12 @@ FLOORS = [
     ["types", "errors"],
     ["limits", "codec", "codec.*"],
     ["effects", "deadline", "files", "threads", "options"],
+    ["outcomes"],
     ["request", "response", "asgi", "validate", "body", "compose"],
     ["failures"],
     ["sending"],
     ["websocket", "websocket.*", "middlewares.*", "channels", "channels.*"],
-    ["lifecycle", "middlewares.defaults"],
+    ["lifecycle", "watcher", "middlewares.defaults"],
     ["ring"],
     ["testing", "testing.*", "describe", "describe.*", "cli", "cli.*", "__main__"],
     ["middlewares", ""],
@@ -34,8 +35,8 @@ The last are faces: they show what lies below, and nobody below looks at them.
 ROOMS = ["codec", "websocket", "channels", "testing", "describe", "cli"]
 """Packages whose files may import one another, without circles. ``middlewares`` is none: each of its files stands alone."""
 
-SPAWNERS = ["websocket.*", "channels.*", "testing.*", "lifecycle", "ring"]
-"""Who may start tasks and threads: conversations, channels, and of the ring the stream watcher and the owner of resources."""
+SPAWNERS = ["websocket.*", "channels.*", "testing.*", "lifecycle", "watcher"]
+"""Who may start tasks and threads: conversations, channels, and for the ring the watcher of a stream and the owner of resources."""
 
 SPAWNING = {
     *("create_task", "ensure_future", "TaskGroup", "gather", "wait_for", "as_completed", "run_coroutine_threadsafe"),

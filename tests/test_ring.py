@@ -317,6 +317,52 @@ async def test_a_client_that_takes_nothing_is_cut():
     assert len(server.sent) == 1
 
 
+# ---- what middlewares add to an answer that passes none of them
+
+
+def wrap_seen(name, seen):
+    def middleware(next_middleware):
+        async def see(handler, request):
+            request[name] = name
+            return await next_middleware(handler, request)
+
+        return see
+
+    def note(response, request):
+        seen.append((name, response["status"], {key: request.get(key) for key in ("type", "method", "path", name)}, request["headers"].get("host")))
+        return {**response, "headers": {**response["headers"], f"x-{name}": "1"}}
+
+    middleware.on_refusal = note
+    return middleware
+
+
+@pytest.mark.parametrize(
+    ("scope", "status", "method", "reached"),
+    [
+        (http_scope("GET", "/a"), 500, "GET", True),
+        (http_scope("GET", "/a", headers={f"x-{number}": "y" for number in range(200)}), 431, "GET", False),
+        (http_scope("POST", "/a", headers={"content-length": "100000000"}), 413, "POST", False),
+        (websocket_scope("/a", **EXTENDED), 500, "WS", True),
+        (websocket_scope("/a", headers={"host": "a@b"}, **EXTENDED), 400, "WS", False),
+    ],
+    ids=["failed", "headers", "body", "handshake-failed", "handshake"],
+)
+async def test_refusals_are_dressed_by_the_middlewares_innermost_first(scope, status, method, reached):
+    seen = []
+    app = build_server(apply_middleware(wrap_seen("out", seen))(apply_middleware(wrap_seen("in", seen))(answering(RuntimeError("x")))))
+    answered, headers, _ = told(await serve(app, scope, *([CONNECT] if method == "WS" else [])))
+    assert (answered, headers[b"x-in"], headers[b"x-out"]) == (status, b"1", b"1")
+    assert [(name, status) for name, status, _, _ in seen] == [("in", status), ("out", status)]
+    for name, _, request, _ in seen:
+        assert request == {"type": scope["type"], "method": method, "path": "/a", name: name if reached else None}
+
+
+async def test_an_answer_of_the_handlers_own_is_left_alone():
+    seen = []
+    assert told(await serve(build_server(apply_middleware(wrap_seen("a", seen))(standard_not_found))))[0] == 404
+    assert seen == []
+
+
 # ---- streamed responses
 
 

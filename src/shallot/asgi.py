@@ -11,7 +11,7 @@ from .codec.hosts import is_host
 from .errors import BadRequest, HeadersTooLarge, UriTooLong
 from .types import AllLimits, RunInThread, Scope
 
-__all__ = ["request_reader"]
+__all__ = ["refused_request", "request_reader"]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SINGLE = frozenset(
@@ -110,6 +110,11 @@ def request_reader(limits: AllLimits, run_in_thread: RunInThread) -> ReadRequest
         return request, may_have_body
 
     return request_from_scope
+
+
+def refused_request(scope: Scope) -> dict[str, Any]:
+    """What is known of a request that was refused before it was one: the scope with ``method`` and ``headers``, nothing in it checked."""
+    return {**scope, "method": "WS" if scope["type"] == "websocket" else scope["method"], "headers": parse_headers(list(scope["headers"]))}
 
 
 def _check_repeated(lines: Sequence[tuple[bytes, bytes]]) -> None:

@@ -8,9 +8,9 @@ from functools import partial, wraps
 from inspect import Parameter, isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction, signature
 from typing import Any, ParamSpec, cast
 
-from .types import Handler, Layer, Middleware, NextMiddleware, Response, Spec
+from .types import Handler, Layer, Middleware, NextMiddleware, Refusal, Response, Spec
 
-__all__ = ["apply_middleware", "as_handler", "chain_middleware", "check_call", "middleware_factory", "mismatch", "read_spec"]
+__all__ = ["apply_middleware", "as_handler", "chain_middleware", "check_call", "middleware_factory", "mismatch", "read_refusals", "read_spec"]
 
 P = ParamSpec("P")
 
@@ -42,6 +42,9 @@ def apply_middleware(*middlewares: Layer) -> Callable[[Handler], Callable[[Any],
     Each is a function ``middleware(next_middleware)`` that returns ``async def x(handler, request)`` and awaits
     ``next_middleware(handler, request)``. A plain ``def`` handler runs in a thread. What was composed stands in ``.spec`` of the result.
 
+    A middleware that has ``on_refusal``, a plain function ``(response, request) -> response``, changes by it the answers that none of them sees:
+    those that the app itself gives to what it refuses, or to what a handler raised.
+
         >>> async def hello(request):
         ...     return {"status": 200, "body": b"hello"}
         >>> asyncio.run(apply_middleware()(hello)({}))
@@ -52,10 +55,12 @@ def apply_middleware(*middlewares: Layer) -> Callable[[Handler], Callable[[Any],
     for middleware in reversed(pile):
         chained = _chain(middleware, chained)
     spec = [_describe(middleware) for middleware in pile]
+    refusals = [change for middleware in reversed(pile) if (change := _refusal(middleware)) is not None]
 
     def wrap(handler: Handler) -> Callable[[Any], Awaitable[Response]]:
         composed = partial(chained, as_handler(handler))  # not a subclass of partial: calling one costs twice as much
         setattr(composed, "spec", [*spec, *read_spec(handler)])  # noqa: B010
+        setattr(composed, "refusals", [*read_refusals(handler), *refusals])  # noqa: B010
         return composed
 
     setattr(wrap, "spec", Spec(name="apply_middleware(...)", options={}))  # noqa: B010  # so that nobody takes it for a handler
@@ -104,6 +109,12 @@ def read_spec(handler: object) -> Sequence[Spec]:
     return spec
 
 
+def read_refusals(handler: object) -> Sequence[Refusal]:
+    """The ``on_refusal`` of all middlewares that were composed into ``handler``, innermost first."""
+    refusals: Sequence[Refusal] = getattr(handler, "refusals", ())
+    return refusals
+
+
 def _is_composed(handler: Any) -> bool:
     return isinstance(handler, partial) and hasattr(cast(object, handler), "spec")
 
@@ -142,6 +153,13 @@ def _configured(middleware: Any) -> Middleware:
         raise TypeError(f"apply_middleware: {_name(middleware)} needs {' and '.join(required)}; write {_name(middleware)}({options})")
     built: Any = middleware()
     return cast(Middleware, built)
+
+
+def _refusal(middleware: Any) -> Refusal | None:
+    change: Refusal | None = getattr(middleware, "on_refusal", None)
+    if change is not None and (not callable(change) or iscoroutinefunction(change)):
+        raise TypeError(f"apply_middleware: on_refusal of {_name(middleware)} must be a plain function of (response, request), not {change!r}")
+    return change
 
 
 def _chain(middleware: Middleware, following: NextMiddleware) -> NextMiddleware:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
 from .deadline import DeadlinePassed
 from .errors import ClientDisconnect, PeerError, ShallotError, Unavailable, real_error
 from .response import problem
-from .types import Response
+from .types import Refusal, Response
+from .validate import RawHeaders, WriteHeaders
 
-__all__ = ["report", "report_cut"]
+__all__ = ["dress", "report", "report_cut"]
 
 log = logging.getLogger("shallot")
 
@@ -35,6 +36,25 @@ def report(error: BaseException, scope: Mapping[str, Any], status: int | None = 
     trace = token_hex(8)
     log.error("%.20s %.200a failed with %d [%s]", scope.get("method", "WS"), scope.get("path", ""), status, trace, exc_info=error, extra={"trace": trace})
     return problem(status, trace=trace) if status == 500 else problem(status)
+
+
+def dress(answer: Response, request: Any, refusals: Iterable[Refusal], write_headers: WriteHeaders) -> tuple[Response, RawHeaders]:
+    """An answer that no middleware has seen, changed by what they left for it (``on_refusal``), innermost first; and its header lines.
+
+    A change that fails, or makes what cannot be sent, is logged and left out: the client is answered in any case.
+    """
+    lines = write_headers(answer, request)
+    for change in refusals:
+        try:
+            changed = change(answer, request)
+            if "stream" in changed or "file" in changed:
+                raise ValueError("on_refusal may change status, headers and body; it gave back a stream or a file")
+            lines = write_headers(changed, request)
+        except Exception:
+            log.exception("%s: on_refusal failed; its change is left out", getattr(change, "__qualname__", change))
+        else:
+            answer = changed
+    return answer, lines
 
 
 def report_cut(failure: BaseException) -> bool:

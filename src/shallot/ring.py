@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
-from .asgi import request_reader
+from .asgi import refused_request, request_reader
 from .body import BodyStream, StreamBody, take_body
-from .compose import as_handler, check_call, read_spec
+from .compose import as_handler, check_call, read_refusals, read_spec
 from .deadline import DeadlinePassed, within
 from .errors import ClientDisconnect, Unavailable, real_error
-from .failures import report, report_cut
+from .failures import dress, report, report_cut
 from .lifecycle import Lifecycle, Plan
 from .limits import own_limits
 from .options import check_effects, check_options, check_resources, join_limits
 from .response import text
-from .sending import Content, Work, close_stream, prepare, send_answer, send_whole
+from .sending import Content, close_stream, prepare, send_answer, send_whole
 from .threads import Threads
 from .types import AllLimits, EffectFunction, Handler, Limits, Receive, Response, Scope, Send
 from .validate import RawHeaders, handshake_headers, header_writer, is_handshake
+from .watcher import while_connected
 from .websocket.conversations import Conversations
 from .websocket.table import EffectTable
 
@@ -92,6 +92,7 @@ def build_server(
 async def standard_not_found(request: Any) -> Response:
     """404, "Not Found": the default handler of most piles. On a WebSocket it is a denial.
 
+    >>> import asyncio
     >>> asyncio.run(standard_not_found({}))["status"]
     404
     """
@@ -115,6 +116,7 @@ class App:
     ) -> None:
         pool = Threads(threads)
         self.spec = read_spec(handler)
+        self._refusals = read_refusals(handler)
         self._handler = as_handler(handler)
         check_call("build_server", handler)
         self._limits = limits
@@ -144,6 +146,7 @@ class App:
         if scope["type"] != "http":
             await (self._websocket if scope["type"] == "websocket" else self._lifespan)(scope, receive, send)
             return
+        request: Any = None
         response: Any = None
         stream: BodyStream | None = None
         is_read = False
@@ -162,7 +165,7 @@ class App:
             if stream is not None:
                 is_read = stream.whole
                 stream.ended.set()
-            await self._answer_error(error, response, scope, receive, send, hang_up=not is_read)
+            await self._answer_error(error, request, response, scope, receive, send, hang_up=not is_read)
             return
         if content is not None or stream is not None or scope["method"] == "HEAD":  # a middleware may call it GET: what goes out is for the client
             await self._send_answer(response, headers, content, scope, receive, send, own_limits(request, self._limits), stream)
@@ -177,6 +180,7 @@ class App:
         """WebSocket: scope -> request dict -> handler -> response dict -> accept or denial -> converse -> close -> hooks."""
         if (await receive())["type"] != "websocket.connect":
             return  # the client was gone before it was asked for
+        request: Any = None
         response: Any = None
         try:
             config = self._life.config
@@ -190,7 +194,7 @@ class App:
             if accepted and self._life.config is not config:
                 raise Unavailable("the app is shutting down")  # since the handshake began: nobody would drain what begins now
         except (Exception, BaseExceptionGroup) as error:
-            await self._answer_error(error, response, scope, receive, send)
+            await self._answer_error(error, request, response, scope, receive, send)
             return
         if accepted:
             conversation, response = response["websocket"], None  # an idle conversation may last for days: nothing is kept that it does not need
@@ -213,7 +217,9 @@ class App:
     async def _prepare(self, response: Response, headers: RawHeaders, request: Any) -> Content:
         return await prepare(response, headers, request, perform=self._table.perform, limits=self._limits, run_in_thread=self._run_in_thread)
 
-    async def _answer_error(self, failure: BaseException, response: Any, scope: Scope, receive: Receive, send: Send, *, hang_up: bool = False) -> None:
+    async def _answer_error(
+        self, failure: BaseException, request: Any, response: Any, scope: Scope, receive: Receive, send: Send, *, hang_up: bool = False
+    ) -> None:
         """Answer what went wrong before the first byte. ``hang_up``: some of the request was not read, so no other can follow on its connection."""
         error = real_error(failure)
         if isinstance(response, dict):
@@ -224,7 +230,7 @@ class App:
             log.debug("%s; nobody is answered", error)
             return
         answer = report(error, scope, 503 if isinstance(error, DeadlinePassed) else None)
-        lines = self._response_headers(answer, scope)
+        answer, lines = dress(answer, request or refused_request(scope), self._refusals, self._response_headers)
         if hang_up:
             _hang_up(lines, scope)
         await self._send_answer(answer, lines, None, scope, receive, send, self._limits)
@@ -244,7 +250,7 @@ class App:
         try:
             if stream is not None and not stream.whole:
                 _hang_up(lines, scope)
-            await send_answer(response, lines, content, scope, send, limits, partial(_while_connected, receive, stream))
+            await send_answer(response, lines, content, scope, send, limits, partial(while_connected, receive, stream))
         except (Exception, BaseExceptionGroup) as error:
             if report_cut(error):
                 raise
@@ -257,44 +263,3 @@ def _hang_up(headers: RawHeaders, scope: Scope) -> None:
     """Have the server close the connection after this response; HTTP/2 and 3 do without, and forbid the word."""
     if scope.get("http_version", "").startswith("1"):
         headers.append((b"connection", b"close"))
-
-
-async def _while_connected(receive: Receive, body: BodyStream | None, work: Work) -> bytes:
-    """Await ``work(is_gone)``, and cancel it once the client left: that is a ``ClientDisconnect``. A cancellation from outside is passed on.
-
-    Where the request is streamed too, its own reader hears that the client left; only after its end is there anything to watch.
-    """
-    task = cast("asyncio.Task[Any]", asyncio.current_task())
-    others = task.cancelling()
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        if body is not None:
-            await body.ended.wait()
-        try:
-            event = await receive()
-            if event["type"] == "http.request":  # the empty body that nobody had to read
-                event = await receive()
-        except Exception:
-            log.debug("whether the client leaves is not to be known", exc_info=True)
-        else:
-            if event["type"] in ("http.disconnect", "websocket.disconnect"):
-                gone = True
-                task.cancel()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        last = await work(lambda: gone)
-    except asyncio.CancelledError:
-        if not gone or task.cancelling() - 1 > others:
-            raise
-        last = b""
-    finally:
-        watcher.cancel()
-        if gone:
-            task.uncancel()
-        await asyncio.wait([watcher])
-    if gone:
-        raise ClientDisconnect
-    return last

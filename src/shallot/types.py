@@ -5,7 +5,7 @@ Nothing here runs. No ``from __future__ import annotations``: it would hide NotR
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, NotRequired, ParamSpec, Protocol, TypeAlias, TypedDict
+from typing import IO, TYPE_CHECKING, Any, Concatenate, Literal, NotRequired, ParamSpec, Protocol, TypeAlias, TypedDict
 
 if TYPE_CHECKING:
     from typing_extensions import ReadOnly, TypeVar
@@ -56,6 +56,7 @@ __all__ = [
     "NextMiddleware",
     "Receive",
     "Receiver",
+    "Refusal",
     "Request",
     "ResourceEffect",
     "Response",
@@ -77,6 +78,7 @@ __all__ = [
     "TimerCancel",
     "TimerEvery",
     "TimerFired",
+    "Upload",
     "WSScope",
 ]
 
@@ -162,6 +164,17 @@ class RouteData(TypedDict, total=False):
     summary: str
     middlewares: "Sequence[Layer]"
     limits: ConversationLimits
+    max_body_bytes: int
+
+
+class Upload(TypedDict):
+    """One file of a form, as ``wrap_multipart`` puts it into ``request["files"]``."""
+
+    filename: str
+    raw_filename: str
+    content_type: str
+    size: int
+    file: IO[bytes]
 
 
 class Connection(TypedDict):
@@ -189,6 +202,10 @@ class Connection(TypedDict):
     params: NotRequired[dict[str, list[str]]]
     query_params: NotRequired[dict[str, list[str]]]
     form_params: NotRequired[dict[str, list[str]]]
+    nested_params: NotRequired[dict[str, Any]]
+    files: NotRequired["dict[str, list[Upload]]"]
+    accepted_type: NotRequired[str | None]
+    accepted_language: NotRequired[str | None]
     cookies: NotRequired[dict[str, str]]
     session: NotRequired[dict[str, Any]]
     identity: NotRequired[Any]
@@ -220,6 +237,7 @@ class WSScope(Connection):
     conversation_limits: NotRequired[ReadOnly[ConversationLimits]]
     cursor: NotRequired[str]
     close: NotRequired[Close]
+    dropped: NotRequired[dict[str, int]]
 
 
 # ---- effects: what a conversation yields
@@ -353,6 +371,7 @@ class Receiver(Protocol[M_co]):
 class Tap(TypedDict, total=False):
     """How a middleware sees a conversation: plain synchronous functions; ``None`` drops, ``CloseWith`` ends it."""
 
+    begin: Callable[[Any], None]
     message: Callable[[Any, Any], Any]
     effect: Callable[[Any, Any], Any]
     end: Callable[[Any], None]
@@ -411,6 +430,8 @@ NextMiddleware: TypeAlias = Callable[[Handler, Any], Awaitable[Response]]
 Middleware: TypeAlias = Callable[[NextMiddleware], NextMiddleware]
 """``def f(next_middleware)`` that gives ``async def x(handler, request) -> response``."""
 
+Refusal: TypeAlias = Callable[[Response, Any], Response]
+"""``middleware.on_refusal``: a plain ``def f(response, request)`` that gives a changed copy of an answer that the app made by itself."""
 
 Layer: TypeAlias = Callable[[NextMiddleware], Callable[[Handler, Any], Awaitable[Mapping[str, object]]]] | Callable[..., Middleware]
 """What may stand in a pile: a middleware (an unannotated one answers some dict, for all that checkers know) or a marked factory of one."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from .codec.headers import format_headers
 
-__all__ = ["RawHeaders", "announced_length", "handshake_headers", "header_writer", "is_handshake"]
+__all__ = ["RawHeaders", "WriteHeaders", "announced_length", "handshake_headers", "header_writer", "is_handshake"]
 
 log = logging.getLogger("shallot")
 
