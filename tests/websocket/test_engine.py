@@ -364,6 +364,7 @@ async def test_after_leaving_sends_are_dropped_and_other_effects_still_work(capl
     assert done == ["gone"]
     assert hall.journal == ["noted", "on_disconnect", "on_close"]
     assert "2 sends dropped" in caplog.text
+    assert hall.scope["dropped"] == {"sends": 2, "messages": 0}
     assert hall.server.late == []
 
 
@@ -596,6 +597,17 @@ async def test_taps_see_change_and_drop_what_passes_outermost_first():
     assert hall.journal == ["a<outer<inner", "veto<outer<inner", None]
     assert hall.sent == [ws_send("out<outer<inner")] * 2
     assert seen == [1001]
+
+
+@virtual_time
+async def test_a_tap_is_told_of_the_beginning_before_the_handler_starts():
+    hall = Hall(echo, *says("a"), gone())
+    hall.taps.append({"begin": lambda scope: hall.journal.append(("begin", list(hall.sent))), "end": lambda scope: hall.journal.append("end")})
+    await hall.run()
+    assert hall.journal == [("begin", []), ("left", 1001, ""), "finally", "on_disconnect", "on_close", "end"]
+    assert "dropped" not in hall.scope
+    hall = await Hall(echo, *says("a"), taps=[{"begin": lambda scope: 1 / 0}]).run()
+    assert (hall.sent, hall.journal) == ([close(1011)], ["on_close"])
 
 
 @virtual_time

@@ -16,6 +16,12 @@ def test_the_outermost_comes_first_and_none_drops():
     assert (taps.message("m"), taps.message("x"), taps.effect("e"), taps.ends()) == ("moi", None, "es", [print])
 
 
+def test_each_is_told_of_the_beginning():
+    told = []
+    Taps([{"begin": lambda scope: told.append(f"inner {scope}")}, {"end": print}, {"begin": lambda scope: told.append(f"outer {scope}")}], "s").begin()
+    assert told == ["outer s", "inner s"]
+
+
 async def test_a_tapped_receiver_hands_over_what_the_taps_leave():
     events = iter([{"type": "websocket.receive", "text": text} for text in ("drop", "keep")])
 

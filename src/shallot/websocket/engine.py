@@ -103,6 +103,8 @@ class Talk:
         try:
             await self._send({"type": "websocket.accept", "subprotocol": conversation["subprotocol"], "headers": accept_headers})
             self._phase = RUNNING
+            if self._taps is not None:
+                self._taps.begin()
             if self._cut is None:
                 self._generator = as_generator(conversation["handler"](self._scope, self._receiver, *conversation["params"]))
                 await self._drive(self._generator, others)
@@ -127,6 +129,8 @@ class Talk:
         if not is_expected(failure, receiver.left, self._cut, cancelled):
             log.error("%s: the conversation failed", self._name, exc_info=failure)
         ending = ending_of(receiver.trouble or failure, receiver.left, self._cut, cancelled)
+        if self._dropped or receiver.discarded:
+            self._scope["dropped"] = {"sends": self._dropped, "messages": receiver.discarded}
         hooks, hook_s = self._conversation["hooks"], self._limits["hook_s"]
         await part(ending, self._name, self._scope, self._send, receiver, self._generator, hooks, self._taps, self._table, hook_s)
         if self._dropped or receiver.discarded:

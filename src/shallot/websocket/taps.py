@@ -19,14 +19,20 @@ V = TypeVar("V")
 class Taps:
     """The taps of one conversation. Middlewares append on the way out, the innermost first; here the outermost comes first."""
 
-    __slots__ = ("_effects", "_ends", "_messages", "_scope")
+    __slots__ = ("_begins", "_effects", "_ends", "_messages", "_scope")
 
     def __init__(self, taps: Sequence[Tap], scope: Any) -> None:
         outermost_first = list(reversed(taps))
         self._scope = scope
+        self._begins: list[Callable[[Any], None]] = [tap["begin"] for tap in outermost_first if "begin" in tap]
         self._messages: list[Callable[[Any, Any], Any]] = [tap["message"] for tap in outermost_first if "message" in tap]
         self._effects: list[Callable[[Any, Any], Any]] = [tap["effect"] for tap in outermost_first if "effect" in tap]
         self._ends: list[Callable[[Any], None]] = [tap["end"] for tap in outermost_first if "end" in tap]
+
+    def begin(self) -> None:
+        """The conversation was accepted: from here on ``ends`` are owed."""
+        for begin in self._begins:
+            begin(self._scope)
 
     def message(self, message: Message) -> Message | None:
         """What is left of a message when each tap has had it; ``None``: dropped."""
