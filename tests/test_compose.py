@@ -317,3 +317,38 @@ def test_a_handler_that_cannot_be_called(handler, tags, complaint):
 @pytest.mark.parametrize(("handler", "tags"), [(lambda request: 0, ()), (lambda request, n: 0, ("n",)), (talk, ("room",))], ids=["bare", "tag", "websocket"])
 def test_a_handler_that_can_be_called(handler, tags):
     check_call("routes", handler, *tags)
+
+
+def test_a_middleware_is_told_what_stands_around_it_and_within_it():
+    told = []
+
+    def curious(next_middleware):
+        return next_middleware
+
+    def plain(next_middleware):
+        return next_middleware
+
+    def other(next_middleware):
+        return next_middleware
+
+    curious.on_composed = lambda outside, inside: told.append([[spec["name"] for spec in specs] for specs in (outside, inside)])
+
+    async def handler(request):
+        return {"status": 200}
+
+    inner = apply_middleware(other)(handler)
+    assert told == []
+    apply_middleware(plain, curious, plain)(inner)
+    assert told == [[["plain"], ["plain", "other"]]]
+
+
+def test_a_middleware_may_refuse_its_place():
+    def choosy(next_middleware):
+        return next_middleware
+
+    def refuse(outside, inside):
+        raise ValueError("not here")
+
+    choosy.on_composed = refuse
+    with pytest.raises(ValueError, match="not here"):
+        apply_middleware(choosy)(lambda request: {"status": 200})

@@ -43,7 +43,8 @@ def apply_middleware(*middlewares: Layer) -> Callable[[Handler], Callable[[Any],
     ``next_middleware(handler, request)``. A plain ``def`` handler runs in a thread. What was composed stands in ``.spec`` of the result.
 
     A middleware that has ``on_refusal``, a plain function ``(response, request) -> response``, changes by it the answers that none of them sees:
-    those that the app itself gives to what it refuses, or to what a handler raised.
+    those that the app itself gives to what it refuses, or to what a handler raised. One that has ``on_composed``, a function ``(outside, inside)`` of the
+    specs of the layers around it and within it, is told them once the pile has its handler, and may raise: that is how it learns of the routes.
 
         >>> async def hello(request):
         ...     return {"status": 200, "body": b"hello"}
@@ -59,7 +60,11 @@ def apply_middleware(*middlewares: Layer) -> Callable[[Handler], Callable[[Any],
 
     def wrap(handler: Handler) -> Callable[[Any], Awaitable[Response]]:
         composed = partial(chained, as_handler(handler))  # not a subclass of partial: calling one costs twice as much
-        setattr(composed, "spec", [*spec, *read_spec(handler)])  # noqa: B010
+        whole = [*spec, *read_spec(handler)]
+        for place, middleware in enumerate(pile):
+            if learn := getattr(middleware, "on_composed", None):
+                learn(whole[:place], whole[place + 1 :])
+        setattr(composed, "spec", whole)  # noqa: B010
         setattr(composed, "refusals", [*read_refusals(handler), *refusals])  # noqa: B010
         return composed
 
