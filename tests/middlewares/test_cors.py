@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from shallot import build_server, standard_not_found
 from shallot.compose import apply_middleware
 from shallot.middlewares.cors import cors_options, cors_request, cors_response, wrap_cors
+from shallot.middlewares.routing import wrap_routes
+from shallot.testing import client
 
 SITE, OTHER = "https://a.com", "https://b.com"
 
@@ -51,7 +54,7 @@ async def test_who_may_read(options: Any, request_: Any, headers: Any) -> None:
     "origin",
     ["https://a.com.evil.io", "https://evila.com", "http://a.com", "https://a.com:8443", "null", f"{SITE},{SITE}", f"{SITE} {SITE}", "HTTPS://A.COM", "", "*"],
 )
-async def test_no_other_origin_is_let_in(origin: str) -> None:
+async def test_D16_no_other_origin_is_let_in(origin: str) -> None:
     assert await answer(asking(origin), [SITE, OTHER]) == {"status": 200, "headers": {"vary": "origin"}}
 
 
@@ -75,7 +78,7 @@ async def test_no_other_origin_is_let_in(origin: str) -> None:
         ("https://", False),
     ],
 )
-def test_a_pattern_stands_for_one_label(origin: str, let_in: bool) -> None:
+def test_D17_a_pattern_stands_for_one_label(origin: str, let_in: bool) -> None:
     assert cors_options(["https://*.trusted.com", "https://*.other.com:8443"]).allows(origin) is let_in
 
 
@@ -131,6 +134,7 @@ PUT = {"access-control-allow-methods": "PUT, PATCH", "access-control-max-age": "
             id="headers",
         ),
         pytest.param({"allow_headers": ["x-a"]}, preflight(method="GET", access_control_request_headers=",".join(["x-a"] * 65)), {}, id="65 headers"),
+        pytest.param({"allow_headers": ["x-a"]}, preflight(method="GET", access_control_request_headers=",".join(["x-a"] * 200)), {}, id="200 headers"),
         pytest.param(
             {"allow_origin": [SITE, OTHER], "allow_methods": ["PUT", "PATCH"], "allow_credentials": True},
             preflight(),
@@ -141,7 +145,7 @@ PUT = {"access-control-allow-methods": "PUT, PATCH", "access-control-max-age": "
         pytest.param({"allow_origin": SITE, "allow_methods": ["PUT"]}, preflight(OTHER), {}, id="another than the only one"),
     ],
 )
-async def test_preflights_are_answered_without_the_handler(options: Any, request_: Any, headers: Any) -> None:
+async def test_D18_preflights_are_answered_without_the_handler(options: Any, request_: Any, headers: Any) -> None:
     assert await answer(request_, **options, response={"status": 500}) == {"status": 204, "headers": {**headers, **VARY}}
 
 
@@ -187,6 +191,44 @@ def test_wrong_options_are_found_at_build_time(options: Any, kind: type[Exceptio
     with pytest.raises(kind) as caught:
         wrap_cors(**options)
     assert str(caught.value).startswith(f"wrap_cors: {error}")
+
+
+@pytest.mark.parametrize("granted", [False, True])
+@pytest.mark.parametrize(("asked", "allowed"), [("true", True), ("1", False)])
+async def test_D18_private_networks_only_where_they_are_allowed(granted: bool, asked: str, allowed: bool) -> None:
+    sent = preflight(access_control_request_private_network=asked)
+    headers = (await answer(sent, SITE, allow_methods=["PUT"], allow_private_network=granted))["headers"]
+    assert headers.get("access-control-allow-private-network") == ("true" if granted and allowed else None)
+    assert headers["vary"].endswith("access-control-request-private-network") is granted
+    refused = preflight(method="DELETE", access_control_request_private_network="true")
+    assert list((await answer(refused, SITE, allow_methods=["PUT"], allow_private_network=granted))["headers"]) == ["vary"]
+
+
+async def test_D18_errors_carry_the_headers_too() -> None:
+    """Those of the handler, of the router, and those that the core gives by itself."""
+
+    async def fail(request: Any) -> Any:
+        raise RuntimeError
+
+    async def read(request: Any) -> Any:
+        raise AssertionError
+
+    routes = [("/fail", ["GET"], fail), ("/read", ["POST"], read)]
+    app = build_server(apply_middleware(wrap_cors([SITE, OTHER]), wrap_routes(routes))(standard_not_found), max_body_bytes=1)
+    async with client(app) as c:
+        sent = {"origin": SITE}
+        answers = [
+            await c.get("/fail", headers=sent),
+            await c.get("/none", headers=sent),
+            await c.get("/read", headers=sent),
+            await c.post("/read", body=b"long", headers=sent),
+            await c.get("/fail", headers={**sent, "host": "a b"}),
+        ]
+        assert [(answer["status"], answer["headers"]["access-control-allow-origin"], answer["headers"]["vary"]) for answer in answers] == [
+            (status, SITE, "origin") for status in (500, 404, 405, 413, 400)
+        ]
+        other = await c.get("/fail", headers={"origin": "https://c.com"})
+        assert (other["status"], other["headers"]["vary"], "access-control-allow-origin" in other["headers"]) == (500, "origin", False)
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:3000", "https://[::1]:8443", "app://local", "https://xn--bcher-kva.example", "http://127.0.0.1"])

@@ -7,17 +7,17 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from ..codec.headers import with_header, with_vary
+from ..codec.origins import origin_matcher
 from ..compose import middleware_factory
 from ..types import Handler, Middleware, NextMiddleware, Response
 
 __all__ = ["CORS", "cors_options", "cors_request", "cors_response", "wrap_cors"]
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.\-]*://(?:(?:\*\.)?[a-z0-9_\-.]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-_LABEL = re.compile(r"[a-z0-9_\-]+")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _SAFE_METHODS = frozenset(("GET", "HEAD", "POST"))
 _SAFE_HEADERS = frozenset(("accept", "accept-language", "content-language", "content-type"))
-_PREFLIGHT_VARIES = ("origin", "access-control-request-method", "access-control-request-headers")
+_PREFLIGHT_VARIES = "origin, access-control-request-method, access-control-request-headers"
+_PRIVATE = "access-control-request-private-network"
 _MOST_HEADERS = 64
 _LONGEST_AGE_S = 7200
 
@@ -35,6 +35,7 @@ class CORS(NamedTuple):
     names: frozenset[str]
     preflight: Mapping[str, str] | None
     """Sent with the answer to an allowed preflight; ``None`` where the handler answers it."""
+    private_network: bool
 
 
 def cors_options(
@@ -44,13 +45,15 @@ def cors_options(
     allow_headers: Collection[str] | None = None,
     expose_headers: Collection[str] = (),
     allow_credentials: bool = False,
+    allow_private_network: bool = False,
     max_age_s: int = 600,
 ) -> CORS:
     """``wrap_cors``'s options as one value, or the ``ValueError`` or ``TypeError`` that says what is wrong with them."""
     origins = [allow_origin] if isinstance(allow_origin, str) else list(allow_origin)
-    for origin in origins:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise ValueError(f"wrap_cors: origins are like 'https://example.org:8443' or 'https://*.example.org', in lower case without a path, not {origin!r}")
+    try:
+        named = origin_matcher([origin for origin in origins if origin != "*"])
+    except ValueError as error:
+        raise ValueError(f"wrap_cors: {error}") from None
     if "*" in origins and len(origins) > 1:
         raise ValueError("wrap_cors: allow_origin names '*' beside others; '*' allows all, give it alone or leave it out")
     if "*" in origins and allow_credentials:
@@ -62,11 +65,6 @@ def cors_options(
         raise ValueError(f"wrap_cors: max_age_s must be 0 to {_LONGEST_AGE_S} seconds (no browser keeps it longer), not {max_age_s!r}")
 
     alone = origins[0] if len(origins) == 1 and "*." not in origins[0] else None
-    exact, patterns = frozenset(origin for origin in origins if "*" not in origin), [origin.split("*", 1) for origin in origins if "*." in origin]
-
-    def allows(origin: str) -> bool:
-        return alone == "*" or origin in exact or any(_fits(origin, before, after) for before, after in patterns)
-
     credentials = {"access-control-allow-credentials": "true"} if allow_credentials else {}
     exposed = {"access-control-expose-headers": ", ".join(expose_headers)} if expose_headers else {}
     preflight = {
@@ -76,11 +74,12 @@ def cors_options(
     }
     return CORS(
         origin=alone,
-        allows=allows,
+        allows=(lambda origin: True) if alone == "*" else named,
         headers={**credentials, **exposed},
         methods=_SAFE_METHODS.union(allow_methods or ()),
         names=_SAFE_HEADERS.union(name.lower() for name in allow_headers or ()),
-        preflight=None if allow_methods is None and allow_headers is None else {**credentials, **preflight},
+        private_network=allow_private_network,
+        preflight=None if allow_methods is None and allow_headers is None and not allow_private_network else {**credentials, **preflight},
     )
 
 
@@ -92,13 +91,8 @@ def _check_names(option: str, names: Collection[str]) -> None:
             raise ValueError(f"wrap_cors: {option} must list names (a wildcard does not hold where credentials are sent), not {name!r}")
 
 
-def _fits(origin: str, before: str, after: str) -> bool:
-    inner = len(origin) - len(after)
-    return origin.startswith(before) and origin.endswith(after) and _LABEL.fullmatch(origin, len(before), inner) is not None
-
-
 def cors_request(request: Mapping[str, Any], options: CORS) -> Response | None:
-    """The answer to a preflight, or ``None`` for every other request, and for all where neither ``allow_methods`` nor ``allow_headers`` were given.
+    """The answer to a preflight, or ``None`` for every other request, and for all where nothing is said about preflights.
 
     204 either way; what is not allowed gets no allowing header, which is what makes the browser refuse.
     """
@@ -116,7 +110,12 @@ def cors_request(request: Mapping[str, Any], options: CORS) -> Response | None:
         and all(name.strip().lower() in options.names for name in names if name.strip())
     )
     granted = {"access-control-allow-origin": options.origin or origin, **options.preflight} if allowed else {}
-    return {"status": 204, "headers": {**granted, "vary": ", ".join(_PREFLIGHT_VARIES)}}
+    varies = _PREFLIGHT_VARIES
+    if options.private_network:
+        varies = f"{varies}, {_PRIVATE}"
+        if allowed and asked.get(_PRIVATE) == "true":
+            granted["access-control-allow-private-network"] = "true"
+    return {"status": 204, "headers": {**granted, "vary": varies}}
 
 
 def cors_response(response: Response, request: Mapping[str, Any], options: CORS) -> Response:
@@ -147,6 +146,7 @@ def wrap_cors(
     allow_headers: Collection[str] | None = None,
     expose_headers: Collection[str] = (),
     allow_credentials: bool = False,
+    allow_private_network: bool = False,
     max_age_s: int = 600,
 ) -> Middleware:
     """Let pages of other origins read our answers: ``access-control-allow-origin`` on each, errors included.
@@ -157,11 +157,13 @@ def wrap_cors(
     | ``allow_methods``, ``allow_headers`` | names allowed besides those that need no permission | ``None`` |
     | ``expose_headers`` | names of response headers that a page may read | none |
     | ``allow_credentials`` | cookies and the like may be sent; needs named origins | ``False`` |
+    | ``allow_private_network`` | pages of the open net may reach us in a private one (the header ``access-control-allow-private-network``) | ``False`` |
     | ``max_age_s`` | seconds for which a browser may keep the answer to a preflight, at most 7200 | 600 |
 
     Origins are compared as a whole; the ``*`` of ``https://*.example.org`` stands for one label. One that is not allowed gets our answer without the header.
-    With ``allow_methods`` or ``allow_headers``, preflights (``OPTIONS`` with ``access-control-request-method``) are answered here with 204; without both
-    they go to the handler. Wrong options are a ``ValueError`` or ``TypeError``.
+    With ``allow_methods``, ``allow_headers`` or ``allow_private_network``, preflights (``OPTIONS`` with ``access-control-request-method``) are answered here
+    with 204; without all of them they go to the handler. The headers stand on the answers that the core gives by itself too (400, 413, 500, ...). Wrong
+    options are a ``ValueError`` or ``TypeError``.
 
     WebSocket: the headers stand on the handshake's answer, but no browser looks at them there: what keeps other sites out is a check of ``origin``.
 
@@ -174,6 +176,7 @@ def wrap_cors(
         allow_headers=allow_headers,
         expose_headers=expose_headers,
         allow_credentials=allow_credentials,
+        allow_private_network=allow_private_network,
         max_age_s=max_age_s,
     )
 
@@ -184,4 +187,8 @@ def wrap_cors(
 
         return cors
 
+    def on_refusal(response: Response, request: Mapping[str, Any]) -> Response:
+        return cors_response(response, request, options)
+
+    setattr(middleware, "on_refusal", on_refusal)  # noqa: B010  # a function has no typed attributes
     return middleware
