@@ -6,7 +6,22 @@ import pytest
 
 from shallot import effects
 from shallot.codec.json import parse_json
-from shallot.effects import after, cancel, every, feed, unfeed, ws_accept, ws_close, ws_send, ws_send_json
+from shallot.effects import (
+    after,
+    cancel,
+    every,
+    feed,
+    history,
+    members,
+    publish,
+    subscribe,
+    unfeed,
+    unsubscribe,
+    ws_accept,
+    ws_close,
+    ws_send,
+    ws_send_json,
+)
 
 
 def row(*values: object, id: str) -> object:
@@ -40,6 +55,18 @@ ITEMS = items()
         row(cancel("tick"), {"type": "timer.cancel", "name": "tick"}, id="cancel"),
         row(feed("log", ITEMS), {"type": "feed.open", "name": "log", "iterable": ITEMS}, id="feed"),
         row(unfeed("log"), {"type": "feed.close", "name": "log"}, id="unfeed"),
+        row(subscribe("a"), {"type": "channel.subscribe", "channel": "a"}, id="subscribe"),
+        row(
+            subscribe("a", cursor="c", slow="oldest", batch=64, member={"id": "ann"}),
+            {"type": "channel.subscribe", "channel": "a", "cursor": "c", "slow": "oldest", "batch": 64, "member": {"id": "ann"}},
+            id="subscribe-all",
+        ),
+        row(unsubscribe("a"), {"type": "channel.unsubscribe", "channel": "a"}, id="unsubscribe"),
+        row(publish("a", None), {"type": "channel.publish", "channel": "a", "data": None}, id="publish"),
+        row(publish("a", [1], "x"), {"type": "channel.publish", "channel": "a", "data": [1], "id": "x"}, id="publish-id"),
+        row(members("a"), {"type": "channel.members", "channel": "a"}, id="members"),
+        row(history("a"), {"type": "channel.history", "channel": "a", "limit": 100}, id="history"),
+        row(history("a", 2, before="c"), {"type": "channel.history", "channel": "a", "limit": 2, "before": "c"}, id="history-before"),
     ],
 )
 def test_exact(effect, expected):

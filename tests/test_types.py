@@ -61,6 +61,11 @@ def test_requests_share_the_keys_of_a_connection(kind):
         (effects.every(1, "x"), types.TimerEvery),
         (effects.cancel("x"), types.TimerCancel),
         (effects.unfeed("x"), types.FeedClose),
+        (effects.subscribe("x", "c", "close", 1, {"id": "ann"}), types.ChannelSubscribe),
+        (effects.unsubscribe("x"), types.ChannelUnsubscribe),
+        (effects.publish("x", 1, "id"), types.ChannelPublish),
+        (effects.members("x"), types.ChannelMembers),
+        (effects.history("x", 1, "c"), types.ChannelHistory),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

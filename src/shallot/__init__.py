@@ -8,7 +8,12 @@ if TYPE_CHECKING:
     from .effects import cancel as cancel
     from .effects import every as every
     from .effects import feed as feed
+    from .effects import history as history
+    from .effects import members as members
+    from .effects import publish as publish
+    from .effects import subscribe as subscribe
     from .effects import unfeed as unfeed
+    from .effects import unsubscribe as unsubscribe
     from .effects import ws_accept as ws_accept
     from .effects import ws_close as ws_close
     from .effects import ws_send as ws_send
@@ -29,8 +34,13 @@ _WHERE = {
     "CloseWith": "errors",
     "every": "effects",
     "feed": "effects",
+    "history": "effects",
+    "members": "effects",
+    "publish": "effects",
     "standard_not_found": "ring",
+    "subscribe": "effects",
     "unfeed": "effects",
+    "unsubscribe": "effects",
     "ws_accept": "effects",
     "ws_close": "effects",
     "ws_send": "effects",
@@ -46,8 +56,13 @@ __all__ = [
     "cancel",
     "every",
     "feed",
+    "history",
+    "members",
+    "publish",
     "standard_not_found",
+    "subscribe",
     "unfeed",
+    "unsubscribe",
     "websocket",
     "ws_accept",
     "ws_close",

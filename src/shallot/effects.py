@@ -6,9 +6,40 @@ from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
 from .codec.json import format_json
-from .types import Accept, FeedClose, FeedOpen, SendBytes, SendClose, SendText, TimerAfter, TimerCancel, TimerEvery
+from .types import (
+    Accept,
+    ChannelHistory,
+    ChannelMembers,
+    ChannelPublish,
+    ChannelSubscribe,
+    ChannelUnsubscribe,
+    FeedClose,
+    FeedOpen,
+    SendBytes,
+    SendClose,
+    SendText,
+    SlowReader,
+    TimerAfter,
+    TimerCancel,
+    TimerEvery,
+)
 
-__all__ = ["after", "cancel", "every", "feed", "unfeed", "ws_accept", "ws_close", "ws_send", "ws_send_json"]
+__all__ = [
+    "after",
+    "cancel",
+    "every",
+    "feed",
+    "history",
+    "members",
+    "publish",
+    "subscribe",
+    "unfeed",
+    "unsubscribe",
+    "ws_accept",
+    "ws_close",
+    "ws_send",
+    "ws_send_json",
+]
 
 
 def ws_send(data: str | bytes) -> SendText | SendBytes:
@@ -104,3 +135,76 @@ def unfeed(name: str) -> FeedClose:
     {'type': 'feed.close', 'name': 'log'}
     """
     return {"type": "feed.close", "name": name}
+
+
+def subscribe(
+    channel: str, cursor: str | None = None, slow: SlowReader | None = None, batch: int | None = None, member: Mapping[str, Any] | None = None
+) -> ChannelSubscribe:
+    """Hear ``channel``: each message after ``cursor`` (without one: from now on) comes as ``channel.message``, exactly once and in order.
+
+    The ``yield`` gives ``{"cursor", "recovered", "missed"}``; where some after the cursor are missing, one ``channel.gap`` says so. All options
+    are checked where it is yielded:
+
+    ``cursor``   where to go on: the ``cursor`` of the last message that the client has seen
+    ``slow``     when this reader falls too far behind: ``"close"``, ``"oldest"``, ``"newest"``, ``"latest"``, ``"block"``; left out: the channel's setting
+    ``batch``    hand over up to so many waiting messages as one, with ``items`` in place of ``data``
+    ``member``   be present in the channel as this: a dict with an ``id`` (``str``); ``ValueError`` on a channel without presence
+
+    >>> subscribe("chat:lobby", member={"id": "ann"})
+    {'type': 'channel.subscribe', 'channel': 'chat:lobby', 'member': {'id': 'ann'}}
+    """
+    effect: ChannelSubscribe = {"type": "channel.subscribe", "channel": channel}
+    if cursor is not None:
+        effect["cursor"] = cursor
+    if slow is not None:
+        effect["slow"] = slow
+    if batch is not None:
+        effect["batch"] = batch
+    if member is not None:
+        effect["member"] = member
+    return effect
+
+
+def unsubscribe(channel: str) -> ChannelUnsubscribe:
+    """Hear ``channel`` no more: what was not delivered yet is dropped, a presence ends. A channel that is not heard is nothing.
+
+    >>> unsubscribe("chat:lobby")
+    {'type': 'channel.unsubscribe', 'channel': 'chat:lobby'}
+    """
+    return {"type": "channel.unsubscribe", "channel": channel}
+
+
+def publish(channel: str, data: Any, id: str | None = None) -> ChannelPublish:
+    """Say ``data`` (what JSON can say) to all who hear ``channel``, on every machine. From a conversation, a hook or a response's ``effects``.
+
+    The ``yield`` gives ``{"cursor", "duplicate"}`` once the backend has stored it. The same ``id`` again within a minute is not stored twice, so a
+    publish that failed with ``Unavailable`` can be repeated.
+
+    >>> publish("chat:lobby", {"text": "hi"})
+    {'type': 'channel.publish', 'channel': 'chat:lobby', 'data': {'text': 'hi'}}
+    """
+    if id is None:
+        return {"type": "channel.publish", "channel": channel, "data": data}
+    return {"type": "channel.publish", "channel": channel, "data": data, "id": id}
+
+
+def members(channel: str) -> ChannelMembers:
+    """Who is present in ``channel``: the ``yield`` gives a dict by member id; ``ValueError`` on a channel without presence.
+
+    >>> members("chat:lobby")
+    {'type': 'channel.members', 'channel': 'chat:lobby'}
+    """
+    return {"type": "channel.members", "channel": channel}
+
+
+def history(channel: str, limit: int = 100, before: str | None = None) -> ChannelHistory:
+    """The last ``limit`` messages of ``channel`` that are kept, oldest first: the ``yield`` gives a list of ``channel.message``.
+
+    ``before`` is the cursor of a message: only what is older than it.
+
+    >>> history("chat:lobby", limit=20)
+    {'type': 'channel.history', 'channel': 'chat:lobby', 'limit': 20}
+    """
+    if before is None:
+        return {"type": "channel.history", "channel": channel, "limit": limit}
+    return {"type": "channel.history", "channel": channel, "limit": limit, "before": before}

@@ -28,6 +28,17 @@ __all__ = [
     "AllLimits",
     "AnyData",
     "AnyEffect",
+    "ChannelFresh",
+    "ChannelGap",
+    "ChannelHistory",
+    "ChannelJoined",
+    "ChannelLeft",
+    "ChannelMembers",
+    "ChannelMessage",
+    "ChannelPublish",
+    "ChannelStale",
+    "ChannelSubscribe",
+    "ChannelUnsubscribe",
     "Close",
     "Connection",
     "Conversation",
@@ -54,6 +65,7 @@ __all__ = [
     "Middleware",
     "Nested",
     "NextMiddleware",
+    "Published",
     "Receive",
     "Receiver",
     "Refusal",
@@ -71,8 +83,10 @@ __all__ = [
     "SendBytes",
     "SendClose",
     "SendText",
+    "SlowReader",
     "Source",
     "Spec",
+    "Subscribed",
     "Tap",
     "TimerAfter",
     "TimerCancel",
@@ -311,7 +325,70 @@ class FeedClose(TypedDict):
     name: str
 
 
-Effect: TypeAlias = SendText | SendBytes | SendClose | TimerAfter | TimerEvery | TimerCancel | FeedOpen | FeedClose
+SlowReader: TypeAlias = Literal["close", "oldest", "newest", "latest", "block"]
+"""What happens when a reader falls too far behind: closed with 1013; the oldest or the newest messages skipped; only the last one kept; publishers wait."""
+
+
+class ChannelSubscribe(TypedDict):
+    """``subscribe(channel, ...)``: its result is ``Subscribed``."""
+
+    type: Literal["channel.subscribe"]
+    channel: str
+    cursor: NotRequired[str | None]
+    slow: NotRequired[SlowReader | None]
+    batch: NotRequired[int | None]
+    member: NotRequired[Mapping[str, Any] | None]
+
+
+class ChannelUnsubscribe(TypedDict):
+    """``unsubscribe(channel)``."""
+
+    type: Literal["channel.unsubscribe"]
+    channel: str
+
+
+class ChannelPublish(TypedDict):
+    """``publish(channel, data, id)``: its result is ``Published``."""
+
+    type: Literal["channel.publish"]
+    channel: str
+    data: Any
+    id: NotRequired[str | None]
+
+
+class ChannelMembers(TypedDict):
+    """``members(channel)``: its result is a dict of members by their id."""
+
+    type: Literal["channel.members"]
+    channel: str
+
+
+class ChannelHistory(TypedDict):
+    """``history(channel, limit, before)``: its result is a list of ``ChannelMessage``."""
+
+    type: Literal["channel.history"]
+    channel: str
+    limit: NotRequired[int]
+    before: NotRequired[str | None]
+
+
+class Subscribed(TypedDict):
+    """What ``subscribe`` gives. ``recovered``: a cursor was given, and nothing after it is missing; ``missed`` is ``None`` where nobody can count."""
+
+    cursor: str
+    recovered: bool
+    missed: int | None
+
+
+class Published(TypedDict):
+    """What ``publish`` gives: where the message stands, and whether its id had been published before."""
+
+    cursor: str
+    duplicate: bool
+
+
+ChannelEffect: TypeAlias = ChannelSubscribe | ChannelUnsubscribe | ChannelPublish | ChannelMembers | ChannelHistory
+Effect: TypeAlias = SendText | SendBytes | SendClose | TimerAfter | TimerEvery | TimerCancel | FeedOpen | FeedClose | ChannelEffect
 """The effects of the core. Add your own: ``AsyncIterator[Effect | Kill]``."""
 
 AnyEffect: TypeAlias = Mapping[str, Any]
@@ -349,6 +426,63 @@ class FeedFailed(TypedDict):
     type: Literal["feed.failed"]
     name: str
     error: BaseException
+
+
+class ChannelMessage(TypedDict):
+    """A message of a channel. ``data`` is shared by all who hear it: read it, do not change it. ``text`` is all of it as JSON, for ``ws_send``.
+
+    Where ``batch`` was asked for, ``items`` (a list of dicts with ``data``, ``id``, ``cursor``) stands in place of ``data``; ``id`` and ``cursor``
+    are the last one's. ``missed``: how many newer ones stand between this and the last one handed over, for a reader that asked for the ``latest``.
+    """
+
+    type: Literal["channel.message"]
+    channel: str
+    data: NotRequired[Any]
+    items: NotRequired[Sequence[Mapping[str, Any]]]
+    id: str
+    cursor: str
+    text: str
+    missed: NotRequired[int]
+
+
+class ChannelGap(TypedDict):
+    """Here some messages are missing: ``missed`` of them, or ``None`` where nobody can count. ``cursor`` is where the channel goes on."""
+
+    type: Literal["channel.gap"]
+    channel: str
+    reason: Literal["cursor", "epoch", "rollback", "trimmed", "slow"]
+    missed: int | None
+    cursor: str
+
+
+class ChannelJoined(TypedDict):
+    """A member came: the first socket of its id, on whatever machine."""
+
+    type: Literal["channel.joined"]
+    channel: str
+    member: Mapping[str, Any]
+
+
+class ChannelLeft(TypedDict):
+    """A member left: the last socket of its id is gone, and has stayed away for the time of grace."""
+
+    type: Literal["channel.left"]
+    channel: str
+    member: Mapping[str, Any]
+
+
+class ChannelStale(TypedDict):
+    """The backend cannot be reached: messages come late. Nothing is lost by that alone."""
+
+    type: Literal["channel.stale"]
+    channel: str
+
+
+class ChannelFresh(TypedDict):
+    """The backend is back, and what came meanwhile has been handed over."""
+
+    type: Literal["channel.fresh"]
+    channel: str
 
 
 Message: TypeAlias = str | bytes | Mapping[str, Any]
