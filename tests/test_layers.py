@@ -16,7 +16,7 @@ SRC = Path(__file__).parents[1] / "src" / "shallot"
 FLOORS = [
     ["types", "errors"],
     ["limits", "codec", "codec.*"],
-    ["effects", "deadline", "files", "threads", "options"],
+    ["effects", "deadline", "files", "keepalive", "threads", "options"],
     ["outcomes"],
     ["request", "response", "asgi", "validate", "body", "compose"],
     ["failures"],

@@ -23,6 +23,7 @@ SLEEPERS = {
 
 SWALLOWERS = {
     "deadline.py": "_resume hands what is thrown at it on to the work, which answers",
+    "keepalive.py": "hands on what cancels it to the step that waits, and takes back what it cancelled itself",
     "websocket/engine.py": "cancels its own handler, and takes that cancellation back (uncancel)",
     "websocket/farewell.py": "what an end owes is owed all the same; the engine, which called, passes the cancellation on",
 }

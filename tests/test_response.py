@@ -11,8 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shallot import effects, response
-from shallot.response import file, filestream, html, json, problem, redirect, respond400, respond404, respond_not_modified, text, with_cookie, with_header
+from shallot import build_server, effects, response
+from shallot.codec.event_stream import parse_events
+from shallot.response import (
+    event_stream,
+    file,
+    filestream,
+    html,
+    json,
+    problem,
+    redirect,
+    respond400,
+    respond404,
+    respond_not_modified,
+    text,
+    with_cookie,
+    with_header,
+)
+from shallot.testing import client
 
 
 def plain(body: bytes, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> dict[str, Any]:
@@ -136,7 +152,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("to", HOSTILE, ids=ascii)
-def test_redirect_refuses(to: str) -> None:
+def test_B8_hostile_targets_are_refused(to: str) -> None:
     with pytest.raises(ValueError, match="redirect: expected a path that begins with one '/'"):
         redirect(to, allow_hosts=("example.com", "other.example:8443"))
 
@@ -278,3 +294,89 @@ def test_with_cookie(before: Any, value: Any, attributes: Any, cookies: Any) -> 
     copy = standard_json.dumps(before)
     assert with_cookie(before, "a", value, **attributes) == {"status": 200, "cookies": cookies}
     assert standard_json.dumps(before) == copy
+
+
+# ---- event_stream
+
+
+async def fruits() -> Any:
+    yield "apple"
+    yield {"event": "fruit", "id": "2", "data": ["pear"]}
+
+
+async def chunks_of(made: Any) -> list[bytes]:
+    async with aclosing(made["stream"]) as stream:
+        return [chunk async for chunk in stream]
+
+
+async def test_event_stream() -> None:
+    made = event_stream(fruits())
+    assert await chunks_of(made) == [b":\n\n", b"data: apple\n\n", b'event: fruit\nid: 2\ndata: ["pear"]\n\n']
+    assert {key: value for key, value in made.items() if key != "stream"} == {
+        "status": 200,
+        "headers": {"content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no"},
+    }
+
+
+async def test_event_stream_without_an_event_for_some_time() -> None:
+    go = asyncio.Event()
+
+    async def late() -> Any:
+        await go.wait()
+        yield "late"
+
+    async with aclosing(event_stream(late(), keepalive_s=0.01)["stream"]) as stream:  # type: ignore[type-var]
+        assert [await anext(stream) for _ in range(3)] == [b":\n\n"] * 3
+        go.set()
+        assert await anext(stream) == b"data: late\n\n"
+
+
+@pytest.mark.parametrize("event", [b"bytes", {"id": "1\ndata: x"}], ids=repr)
+async def test_event_stream_of_what_is_no_event(event: Any) -> None:
+    async def events() -> Any:
+        yield event
+
+    with pytest.raises((TypeError, ValueError), match="an event"):
+        await chunks_of(event_stream(events(), keepalive_s=None))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "kind", "text"),
+    [
+        ([["a"]], {}, TypeError, "events must be an async iterable, like a call of an async generator function, not list"),
+        ([fruits], {}, TypeError, "must be an async iterable, .* not function"),
+        ([None], {"keepalive_s": 0}, ValueError, "keepalive_s must be more than 0 seconds, or None, not 0"),
+    ],
+    ids=["a list", "not called", "no time"],
+)
+def test_event_stream_is_checked_when_it_is_made(arguments: Any, options: Any, kind: type[Exception], text: str) -> None:
+    class Nothing:
+        def __aiter__(self) -> Any:
+            raise AssertionError("not begun")
+
+    with pytest.raises(kind, match=f"event_stream: .*{text}"):
+        event_stream(*[Nothing() if argument is None else argument for argument in arguments], **options)
+
+
+async def test_an_event_stream_over_the_wire_ends_with_its_client() -> None:
+    ended = []
+
+    async def endless() -> Any:
+        try:
+            yield {"id": "1", "data": "a"}
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append(True)
+
+    async def handler(request: Any) -> Any:
+        return event_stream(endless(), keepalive_s=0.05)
+
+    async with client(build_server(handler)) as c, c.stream("GET", "/") as answer:
+        read = b""
+        async for chunk in answer:
+            read += chunk
+            if read.count(b":\n\n") > 1:
+                break
+    assert parse_events(read) == ([{"id": "1", "data": "a"}], b"")
+    assert ended == [True]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from .codec import headers as header_codec
+from .codec.event_stream import KEEP_ALIVE, format_event
 from .codec.json import format_json
 from .codec.mime import OCTET_STREAM, guess_type
 from .effects import ws_accept, ws_close, ws_send, ws_send_json
 from .files import CHUNK_BYTES, open_reader
+from .keepalive import KeptAlive
 from .types import Response
 
 __all__ = [
+    "event_stream",
     "file",
     "filestream",
     "html",
@@ -192,6 +195,32 @@ async def _read_chunks(path: str | os.PathLike[str], chunk_size: int) -> AsyncIt
             yield chunk
     finally:
         reader.close()
+
+
+def event_stream(events: AsyncIterable[str | Mapping[str, object]], *, keepalive_s: float | None = 15) -> Response:
+    """Server-Sent Events (WHATWG HTML 9.2), one for each item: a ``str`` is its data, a dict has ``data``, ``event``, ``id``, ``retry``, ``comment``.
+
+    | option | meaning | default |
+    |---|---|---|
+    | ``keepalive_s`` | seconds without an event after which a comment is sent, so that nobody between takes the silence for an end; ``None``: never | 15 |
+
+    ``events`` is iterated as a ``stream`` is: each event is sent at once, and the iterator closed on every path. A first comment goes out with the
+    headers, so that the client knows that it is connected. A client that comes again says the last ``id`` in the header ``last-event-id``.
+    What is no event (``codec.event_stream``) is a ``TypeError`` or ``ValueError`` where it is iterated, which cuts the stream.
+
+        >>> async def ticks():
+        ...     yield {"event": "tick", "id": "1", "data": {"n": 1}}
+        >>> async def chunks():
+        ...     return [chunk async for chunk in event_stream(ticks())["stream"]]
+        >>> asyncio.run(chunks())
+        [b':\\n\\n', b'event: tick\\nid: 1\\ndata: {"n":1}\\n\\n']
+    """
+    if not hasattr(events, "__aiter__"):
+        raise TypeError(f"event_stream: events must be an async iterable, like a call of an async generator function, not {type(events).__name__}")
+    if keepalive_s is not None and not keepalive_s > 0:
+        raise ValueError(f"event_stream: keepalive_s must be more than 0 seconds, or None, not {keepalive_s!r}")
+    headers = {"content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no"}  # the last for nginx
+    return {"status": 200, "headers": headers, "stream": KeptAlive(events, format_event, KEEP_ALIVE, keepalive_s)}
 
 
 def with_header(response: Response, name: str, value: str | list[str]) -> Response:
