@@ -1,0 +1,30 @@
+"""shallot.channels: publish and subscribe, for many sockets on many machines. The public names, loaded when first asked for (PEP 562); no code lives here."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .contract import Backend as Backend
+    from .contract import LinkLost as LinkLost
+
+_WHERE = {
+    "Backend": "contract",
+    "LinkLost": "contract",
+}
+
+__all__ = [
+    "Backend",
+    "LinkLost",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'shallot.channels' has no attribute {name!r}")
+    value = getattr(import_module("." + _WHERE[name], __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
