@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from ..codec.json import JSONError, parse_json
 from ..compose import middleware_factory
-from ..request import is_json
+from ..request import check_not_encoded, is_json
 from ..response import respond400
 from ..types import Connection, Handler, Middleware, NextMiddleware, Response
 
@@ -18,14 +18,19 @@ C = TypeVar("C", bound=Connection)
 def json_request(request: C, fail_on_missing_body: bool = False) -> C:
     """``request`` with the key ``json``: the value of its body where its ``content-type`` is ``application/json`` or ends with ``+json``, else ``None``.
 
-    ``codec.json.JSONError`` for a body that is not the JSON we take, and with ``fail_on_missing_body`` for an empty one.
+    ``codec.json.JSONError`` for a body that is not the JSON we take, and with ``fail_on_missing_body`` for an empty one;
+    ``errors.UnsupportedMedia`` for a compressed one.
 
     >>> json_request({"headers": {"content-type": "application/json"}, "body": b'{"n":1}'})["json"]
     {'n': 1}
     """
     given: Connection = request
     body = given.get("body", b"")
-    request["json"] = parse_json(body) if (body or fail_on_missing_body) and is_json(request) else None
+    value = None
+    if (body or fail_on_missing_body) and is_json(request):
+        check_not_encoded(request)
+        value = parse_json(body)
+    request["json"] = value
     return request
 
 
@@ -38,7 +43,8 @@ def wrap_json(fail_on_missing_body: bool = False) -> Middleware:
     | ``fail_on_missing_body`` | an empty body of a JSON type is an error too | ``False`` |
 
     What is not JSON, or goes beyond the bounds of ``codec.json.parse_json``, is answered with 400 and the text ``Malformed JSON``.
-    A body without a JSON ``content-type`` is never parsed, so that a form of another site cannot send one.
+    A body without a JSON ``content-type`` is never parsed, so that a form of another site cannot send one; one with a ``content-encoding`` raises
+    ``errors.UnsupportedMedia``: 415.
 
     WebSocket: it has no body, ``json`` is ``None``. So it is for a streamed request.
 
