@@ -19,7 +19,7 @@ FLOORS = [
     ["effects", "deadline", "files", "keepalive", "threads", "options"],
     ["outcomes"],
     ["request", "response", "asgi", "validate", "body", "compose"],
-    ["failures"],
+    ["failures", "contract"],
     ["sending"],
     ["websocket", "websocket.*", "middlewares.*", "channels", "channels.*"],
     ["lifecycle", "watcher", "middlewares.defaults"],
@@ -45,6 +45,7 @@ SPAWNING = {
 
 BORROWED = {
     "msgspec": "codec.json",
+    "multipart": "codec.multipart",
     "typing_extensions": "types",  # type-only: every checker brings it
 }
 """Third-party package -> the one module that imports it."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from .cookies import wrap_cookies as wrap_cookies
     from .cors import wrap_cors as wrap_cors
     from .json import wrap_json as wrap_json
+    from .lint import lint_layers as lint_layers
+    from .lint import wrap_lint as wrap_lint
     from .parameters import wrap_parameters as wrap_parameters
     from .routing import url_for as url_for
     from .routing import wrap_routes as wrap_routes
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
 _WHERE = {
     "apply_middleware": "..compose",
     "chain_middleware": "..compose",
+    "lint_layers": ".lint",
     "middleware_factory": "..compose",
     "url_for": ".routing",
     "wrap_content_type": ".content_type",
     "wrap_cookies": ".cookies",
     "wrap_cors": ".cors",
     "wrap_json": ".json",
+    "wrap_lint": ".lint",
     "wrap_parameters": ".parameters",
     "wrap_routes": ".routing",
     "wrap_static": ".static",
@@ -33,12 +37,14 @@ _WHERE = {
 __all__ = [
     "apply_middleware",
     "chain_middleware",
+    "lint_layers",
     "middleware_factory",
     "url_for",
     "wrap_content_type",
     "wrap_cookies",
     "wrap_cors",
     "wrap_json",
+    "wrap_lint",
     "wrap_parameters",
     "wrap_routes",
     "wrap_static",

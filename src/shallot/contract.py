@@ -1,0 +1,293 @@
+"""SPEC.md as tables: what may stand under each key of a request, a response, an effect and a message. It tells what is wrong, and raises nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from os import PathLike
+from typing import Any, NamedTuple, TypeAlias, cast
+
+from .limits import check_limits
+from .validate import HOP_BY_HOP, handshake_headers, header_writer, is_handshake
+
+__all__ = ["CONVERSATION", "EFFECTS", "MESSAGES", "REQUEST", "RESPONSE", "Key", "effect_faults", "message_faults", "request_faults", "response_faults"]
+
+Fits: TypeAlias = Callable[[Any], bool]
+
+
+class Key(NamedTuple):
+    """What may stand under one key."""
+
+    fits: Fits
+    expected: str
+    """Said behind "expected" where it does not fit."""
+    required: bool = False
+
+
+# ---- kinds of values
+
+
+def _is(*kinds: type) -> Fits:
+    """A ``bool`` is no ``int`` here."""
+    return lambda value: isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _dict_of(fits: Fits) -> Fits:
+    def fits_all(value: Any) -> bool:
+        return issubclass(type(value), dict) and all(isinstance(name, str) and fits(one) for name, one in value.items())
+
+    return fits_all
+
+
+def _list_of(fits: Fits) -> Fits:
+    def fits_all(value: Any) -> bool:
+        return issubclass(type(value), (list, tuple)) and all(map(fits, value))
+
+    return fits_all
+
+
+def _is_anything(value: Any) -> bool:
+    return True
+
+
+def _is_type(value: Any) -> bool:
+    return value in ("http", "websocket")
+
+
+def _is_false(value: Any) -> bool:
+    return value is False
+
+
+def _is_seconds(value: Any) -> bool:
+    return _is(int, float)(value) and 0 <= value < math.inf
+
+
+def _is_iterable(value: Any) -> bool:
+    return hasattr(value, "__aiter__")
+
+
+def _is_method(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isupper() and value.isprintable() and " " not in value
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("/") and "\ufffd" not in value and not any(ord(one) < 32 or ord(one) == 127 for one in value)
+
+
+def _is_line(value: Any) -> bool:
+    return len(value) == 2 and isinstance(value[0], bytes) and isinstance(value[1], bytes)
+
+
+def _is_route(value: Any) -> bool:
+    return isinstance(value, dict) and {"path", "methods", "name", "data"} <= cast("dict[str, Any]", value).keys()
+
+
+def _is_limits(value: Any) -> bool:
+    try:
+        check_limits(value, where="", local=True)
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_code(value: Any) -> bool:
+    return any(value in codes for codes in (range(1000, 1004), range(1007, 1015), range(3000, 5000)))  # RFC 6455 7.4
+
+
+def _functions(*names: str) -> Fits:
+    return lambda value: _dict_of(callable)(value) and set(names).issuperset(value)
+
+
+# ---- the tables
+
+_TEXT, _DATA, _LISTS = Key(_is(str), "a str"), Key(_is(bytes), "bytes"), Key(_dict_of(_list_of(_is(str))), "a dict of lists of str")
+_NAME = Key(_is(str), "a str", True)
+
+REQUEST: Mapping[str, Key] = {
+    "type": Key(_is_type, "'http' or 'websocket'", True),
+    "method": Key(_is_method, "a token in upper case", True),
+    "path": Key(_is_path, "a str that begins with '/', without control characters", True),
+    "headers": Key(_dict_of(_is(str)), "a dict of str", True),
+    "headers_list": Key(_list_of(_is_line), "a list of pairs of bytes", True),
+    "body": Key(_is(bytes), "bytes", True),
+    "config": Key(_is(Mapping), "a dict", True),
+    "run_in_thread": Key(callable, "a function"),
+    "stream": Key(_is_iterable, "an async iterator of bytes"),
+    "path_params": Key(_dict_of(_is_anything), "a dict, values by tag"),
+    "route": Key(_is_route, "a dict of path, methods, name and data"),
+    "conversation_limits": Key(_is_limits, "a dict of limits that a conversation may set"),
+    "params": Key(_is(dict), "a dict"),
+    "query_params": _LISTS,
+    "form_params": _LISTS,
+    "cookies": Key(_dict_of(_is(str)), "a dict of str"),
+    "session": Key(_is(dict), "a dict"),
+    "request_id": _TEXT,
+}
+"""SPEC 1, and the keys of our own middlewares; others are a user's own."""
+
+RESPONSE: Mapping[str, Key] = {
+    "status": Key(_is(int), "an int", True),
+    "headers": Key(_is(Mapping), "a dict"),
+    "body": _DATA,
+    "stream": Key(_is_iterable, "an async iterable of bytes"),
+    "file": Key(_is(str, PathLike), "a path"),
+    "cookies": Key(_dict_of(_is(dict, type(None))), "a dict, name -> its attributes, or None"),
+    "effects": Key(_list_of(_is(Mapping)), "a list of effects"),
+    "websocket": Key(_is(dict), "a dict; @websocket makes it"),
+}
+"""SPEC 2; other keys are a middleware's own."""
+
+CONVERSATION: Mapping[str, Key] = {
+    "handler": Key(callable, "a function", True),
+    "params": Key(_is(list, tuple), "a list", True),
+    "subprotocol": Key(_is(str, type(None)), "a str or None", True),
+    "limits": Key(_is_limits, "a dict of limits that a conversation may set", True),
+    "hooks": Key(_functions("on_disconnect", "on_close"), "a dict of functions: on_disconnect, on_close", True),
+    "taps": Key(_list_of(_functions("begin", "message", "effect", "end")), "a list of taps, dicts of functions: begin, message, effect, end", True),
+    "reads": Key(_is_false, "False, or no such key"),
+}
+"""SPEC 3: what stands under ``websocket``."""
+
+EFFECTS: Mapping[str, Mapping[str, Key]] = {
+    "websocket.send": {"text": Key(_is(str, type(None)), "a str"), "bytes": Key(_is(bytes, type(None)), "bytes")},
+    "websocket.close": {"code": Key(_is_code, "1000-1003, 1007-1014 or 3000-4999"), "reason": Key(_is(str, type(None)), "a str")},
+    **{kind: {"seconds": Key(_is_seconds, "a number, not below 0", True), "name": _NAME}
+       for kind in ("timer.after", "timer.every")},
+    "timer.cancel": {"name": _NAME},
+    "feed.open": {"name": _NAME, "iterable": Key(_is_iterable, "an async iterable", True)},
+    "feed.close": {"name": _NAME},
+}  # fmt: skip
+"""SPEC 3: kind -> its keys. Of other kinds nothing is known."""
+
+MESSAGES: Mapping[str, Mapping[str, Key]] = {
+    "timer.fired": {"name": _NAME, "missed": Key(_is(int), "an int", True)},
+    "feed.item": {"name": _NAME, "data": Key(_is_anything, "", True)},
+    "feed.ended": {"name": _NAME},
+    "feed.failed": {"name": _NAME, "error": Key(_is(BaseException), "an exception", True)},
+}
+"""SPEC 3: kind -> its keys. Of other kinds nothing is known."""
+
+
+# ---- the questions
+
+
+def request_faults(request: Any) -> list[str]:
+    """What is wrong with a request dict; nothing: ``[]``.
+
+    >>> request_faults({"type": "http", "method": "get", "path": "/", "headers": {}, "headers_list": [], "body": b"", "config": {}})
+    ["request['method']: expected a token in upper case, got the str 'get'"]
+    """
+    return list(_request_faults(request))
+
+
+def _request_faults(request: Any) -> Iterator[str]:
+    if not isinstance(request, dict):
+        yield f"expected a request, a dict, got {_shown(request)}"
+        return
+    given = cast("dict[str, Any]", request)
+    yield from _key_faults("request", given, REQUEST)
+    is_websocket = given.get("type") == "websocket"
+    if is_websocket != (given.get("method") == "WS"):
+        yield f"request: the method 'WS' and the type 'websocket' belong together, got {given.get('method')!r} and {given.get('type')!r}"
+    if is_websocket and (given.get("body") or "stream" in given):
+        yield "request: a WebSocket's handshake has no body and no stream"
+    if odd := [name for name in _keys(given.get("headers")) if name != name.lower()]:
+        yield f"request['headers']: names are lower case, got {odd[0]!r}"
+
+
+def response_faults(response: Any, request: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a response to ``request``, as it may travel between two layers: ``cookies`` that nobody turned into headers are right there.
+
+    >>> response_faults({"status": 200, "body": "hi"}, {"type": "http", "method": "GET"})
+    ["response['body']: expected bytes, got the str 'hi'"]
+    """
+    return list(_response_faults(response, request))
+
+
+def _response_faults(response: Any, request: Mapping[str, Any]) -> Iterator[str]:
+    if not isinstance(response, dict):
+        yield f"expected a response, a dict like {{'status': 200}}, got {_shown(response)}"
+        return
+    given = cast("dict[str, Any]", response)
+    faults = [*_key_faults("response", given, RESPONSE)]
+    if RESPONSE["effects"].fits(given.get("effects", ())):
+        faults += [fault for effect in given.get("effects", ()) for fault in effect_faults(effect)]
+    if is_handshake(given):
+        faults += _handshake_faults(given, request)
+    elif "websocket" in given:
+        faults.append(f"response['websocket']: only a response with status 101 opens a conversation, this one has {given.get('status')!r}")
+    elif hop := [name for name in _keys(given.get("headers")) if name.lower().encode() in HOP_BY_HOP]:
+        if given.get("status") != 426:
+            faults.append(f"response['headers']: {hop[0]!r} is the server's to say")
+    yield from faults or _form_faults(given, request)
+
+
+def _form_faults(response: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator[str]:
+    """What the core would say of it, but for the cookies, which a layer outside may still turn into headers."""
+    whole = {key: value for key, value in response.items() if key != "cookies"}
+    try:
+        handshake_headers(whole) if is_handshake(whole) else header_writer()(whole, request)
+    except (TypeError, ValueError) as error:
+        yield f"response: {error}"
+
+
+def _handshake_faults(response: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator[str]:
+    if request.get("type") != "websocket":
+        yield "response['status']: 101 answers the handshake of a WebSocket, and this request is none"
+    if isinstance(response["websocket"], dict):
+        conversation = cast("dict[str, Any]", response["websocket"])
+        yield from _key_faults("response['websocket']", conversation, CONVERSATION)
+        chosen = conversation.get("subprotocol")
+        if chosen is not None and chosen not in request.get("subprotocols", ()):
+            yield f"response['websocket']: the client did not offer the subprotocol {chosen!r}"
+
+
+def effect_faults(effect: Any) -> list[str]:
+    """What is wrong with an effect.
+
+    >>> effect_faults({"type": "websocket.send"})
+    ["effect: a websocket.send has exactly one of 'text' and 'bytes'"]
+    """
+    faults = [*_kind_faults("effect", effect, EFFECTS)]
+    if not faults and effect["type"] == "websocket.send" and (effect.get("text") is None) == (effect.get("bytes") is None):
+        faults.append("effect: a websocket.send has exactly one of 'text' and 'bytes'")
+    return faults
+
+
+def message_faults(message: Any) -> list[str]:
+    """What is wrong with a message to the handler: ``str``, ``bytes``, or a dict with a ``type``.
+
+    >>> message_faults({"type": "timer.fired", "name": "tick"})
+    ["message: needs the key 'missed'"]
+    """
+    return [] if isinstance(message, (str, bytes)) else [*_kind_faults("message", message, MESSAGES)]
+
+
+def _kind_faults(what: str, value: Any, kinds: Mapping[str, Mapping[str, Key]]) -> Iterator[str]:
+    if not isinstance(value, Mapping) or not isinstance(cast("Mapping[str, Any]", value).get("type"), str):
+        yield f"expected {'an' if what == 'effect' else 'a'} {what}, a dict with a 'type', got {_shown(value)}"
+        return
+    given = cast("Mapping[str, Any]", value)
+    yield from _key_faults(what, given, kinds.get(given["type"], {}))
+
+
+def _key_faults(what: str, given: Mapping[str, Any], table: Mapping[str, Key]) -> Iterator[str]:
+    for name, key in table.items():
+        if name in given:
+            if not key.fits(given[name]):
+                yield f"{what}[{name!r}]: expected {key.expected}, got {_shown(given[name])}"
+        elif key.required:
+            yield f"{what}: needs the key {name!r}"
+
+
+def _keys(value: Any) -> list[str]:
+    """The texts among the keys of what should be a dict."""
+    return [name for name in cast("dict[Any, Any]", value) if isinstance(name, str)] if isinstance(value, Mapping) else []
+
+
+def _shown(value: Any) -> str:
+    """A value in a fault: short ones of harmless types are written out, of others, which may hold secrets, only the type."""
+    if value is None:
+        return "None"
+    kind = f"the {type(value).__name__}"
+    return f"{kind} {value!r:.60}" if isinstance(value, (str, int, float)) else f"{'an' if kind[4] in 'aeiou' else 'a'} {type(value).__name__}"
