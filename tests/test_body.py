@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shallot.body import BodyStream, declared_length, read_body, take_body
-from shallot.deadline import DeadlinePassed
+from shallot.body import BodyStream, declared_length, first_chunk_s, read_body, take_body
+from shallot.deadline import DONE, Course, DeadlinePassed, Stage, finish
 from shallot.errors import BadRequest, BodyTooLarge, ClientDisconnect, RequestTimeout
 from shallot.limits import default_limits
 from shallot.testing.clock import virtual_time
@@ -40,7 +40,20 @@ def arriving(*events):
 
 
 async def read(*events, declared=None, **limits):
-    return await read_body(arriving(*events), {**LIMITS, **limits}, declared)
+    return await read_from(arriving(*events), declared, **limits)
+
+
+async def read_from(receive, declared=None, **limits):
+    """What read_body gives, in the stage that whoever calls it has entered."""
+    course, bodies = Course(), []
+    course.stage = Stage("reading", first_chunk_s({**LIMITS, **limits}))
+
+    async def work():
+        bodies.append(await read_body(receive, {**LIMITS, **limits}, declared, course))
+
+    line = work()
+    await finish(line, next(line.__await__(), DONE), course)
+    return bodies[0]
 
 
 # ---- read whole
@@ -73,7 +86,7 @@ async def test_the_bound_itself_passes_and_one_byte_more_does_not():
     assert len(await read(part(b"x" * 5), part(b"x" * 5, False), body_bytes=10)) == 10
     receive = arriving(part(b"x" * 5), part(b"x" * 6), part(b"never read"))
     with pytest.raises(BodyTooLarge, match="more than 10 bytes"):
-        await read_body(receive, {**LIMITS, "body_bytes": 10}, None)
+        await read_from(receive, body_bytes=10)
     assert receive.calls == 2
 
 
@@ -85,7 +98,7 @@ async def test_a_body_may_have_the_length_that_was_declared_and_that_may_be_the_
 async def test_a_body_declared_too_large_is_refused_before_the_first_read():
     receive = arriving()
     with pytest.raises(BodyTooLarge, match="11 bytes was declared; the bound is 10"):
-        await read_body(receive, {**LIMITS, "body_bytes": 10}, 11)
+        await read_from(receive, 11, body_bytes=10)
     assert receive.calls == 0
 
 
@@ -106,11 +119,23 @@ async def test_half_a_body_is_none(events, error):
 
 @virtual_time
 async def test_a_body_has_a_deadline():
-    for pauses in ([31], [20, 11], [5] * 7):
+    for pauses in ([4, 27], [0, 20, 11], [4.9] * 7):
         events = [event for pause in pauses for event in (pause, part(b"x" * 1000))]
         with pytest.raises(RequestTimeout):
             await read(*events, part(b"", False))
     assert await read(part(b"x" * 5000), 29, part(b"", False))
+
+
+@pytest.mark.parametrize(("body_s", "seconds"), [(30, 5), (3, 3)])
+def test_a_body_must_begin(body_s, seconds):
+    @virtual_time
+    async def run():
+        assert first_chunk_s({**LIMITS, "body_s": body_s}) == seconds
+        assert await read(seconds - 0.1, part(b"x", False), body_s=body_s) == b"x"
+        with pytest.raises(DeadlinePassed, match=f"reading took longer than {seconds}"):
+            await read(seconds + 0.1, part(b"x", False), body_s=body_s)
+
+    run()
 
 
 @virtual_time
@@ -169,7 +194,7 @@ def test_what_is_no_length(value):
 
 async def take(stream_body, *events, headers=None, may_have_body=True):
     request = {"headers": headers or {}, "body": b""}
-    stream = await take_body(request, {"path": "/up"}, arriving(*events), {**LIMITS, "stream_bytes": 50}, stream_body, may_have_body=may_have_body)
+    stream = await take_body(request, {"path": "/up"}, arriving(*events), {**LIMITS, "stream_bytes": 50}, stream_body, Course(), may_have_body=may_have_body)
     return request, stream
 
 
@@ -310,3 +335,59 @@ async def test_a_deadline_that_has_passed_is_not_put_off():
 
     with pytest.raises(DeadlinePassed):
         await stream.within(25, cling())
+
+
+# ---- given up, while the response streams
+
+
+@virtual_time
+async def test_a_stream_that_nobody_reads_is_given_up_and_discarded():
+    receive = arriving(*[part(b"x")] * 3, 5, GONE)
+    stream = BodyStream(receive, 100, 30, None)
+    assert await anext(stream) == b"x"
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(ClientDisconnect):
+        await stream.unread()
+    assert asyncio.get_running_loop().time() - began == 35
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"nobody read .* Read it to its end first, or raise the limit body_s"):
+            await anext(stream)
+    assert receive.calls == 4
+
+
+@virtual_time
+async def test_the_rest_of_a_stream_that_was_given_up_has_the_same_bound():
+    with pytest.raises(BodyTooLarge):
+        await streaming(*[part(b"x" * 60)] * 3).unread()
+
+
+@virtual_time
+async def test_after_the_rest_there_is_nothing_to_wait_for():
+    stream = streaming(part(b"x"), part(b"y", False))
+    await stream.unread()
+    assert stream.whole
+
+
+@pytest.mark.parametrize("pauses", [[20, 29, 29], [10, 0, 25]], ids=["slow", "faster"])
+def test_a_stream_that_is_read_is_not_given_up(pauses):
+    """A reader may wait for the client as long as a chunk may take, and do something else for as long again."""
+
+    @virtual_time
+    async def run():
+        stream = streaming(*[event for pause in pauses for event in (pause, part(b"x"))], 20, part(b"", False))
+        unread = asyncio.create_task(stream.unread())
+        began = asyncio.get_running_loop().time()
+        async for _ in stream:
+            await asyncio.sleep(29)
+        assert not unread.done()
+        await unread
+        assert asyncio.get_running_loop().time() - began == sum(pauses) + 29 * len(pauses) + 20
+
+    run()
+
+
+async def test_a_stream_that_has_ended_is_unread_at_once():
+    stream = streaming(part(b"x"))
+    await stream.aclose()
+    await stream.unread()
+    assert not stream.whole

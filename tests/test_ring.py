@@ -234,6 +234,18 @@ async def test_a_slow_body_is_408():
     assert (status, headers[b"connection"]) == (408, b"close")
 
 
+@virtual_time
+async def test_a_body_that_does_not_begin_is_408():
+    began = asyncio.get_running_loop().time()
+    status, headers, _ = told(await serve(app_of(AssertionError("reached")), http_scope("POST", headers={"content-length": "5"}), part(b"", True)))
+    assert (status, headers[b"connection"]) == (408, b"close")
+    server = FakeServer(http_scope("POST", headers={"content-length": "5"}))
+    await server.run(app_of(AssertionError("reached")), deadline_s=100)
+    status, headers, _ = told(server.sent)
+    assert (status, headers[b"connection"]) == (408, b"close")
+    assert asyncio.get_running_loop().time() - began == 10
+
+
 async def test_half_a_body_reaches_nobody(caplog):
     caplog.set_level(logging.DEBUG)
     sent = await serve(app_of(AssertionError("reached")), http_scope("POST", headers={"content-length": "5"}), part(b"a"), {"type": "http.disconnect"})
@@ -291,6 +303,36 @@ async def test_a_handler_that_takes_too_long_is_503():
     began = asyncio.get_running_loop().time()
     assert told(await serve(build_server(slow)))[0] == 503
     assert asyncio.get_running_loop().time() - began == 60
+
+
+@virtual_time
+async def test_a_handler_that_answers_its_cancellation_is_sent_within_its_own_deadline():
+    async def stubborn(request):
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            return text("late")
+
+    began = asyncio.get_running_loop().time()
+    assert told(await serve(build_server(stubborn)))[2] == b"late"
+    await serve(build_server(stubborn), stuck_after=1)
+    assert asyncio.get_running_loop().time() - began == 60 + 60 + 20
+
+
+@pytest.mark.parametrize("seconds", [5, 7.0])
+def test_two_stages_of_the_same_length_are_two(seconds):
+    @virtual_time
+    async def run():
+        async def slow(request):
+            await asyncio.sleep(seconds - 1)
+            return text("x")
+
+        app = build_server(slow, limits={"response_s": seconds, "send_s": seconds})
+        began = asyncio.get_running_loop().time()
+        assert len(await serve(app, stuck_after=0)) == 0
+        assert asyncio.get_running_loop().time() - began == 2 * seconds - 1
+
+    run()
 
 
 async def test_a_server_that_refuses_our_events_is_told(caplog):
@@ -639,6 +681,30 @@ async def test_a_response_is_watched_once_the_streamed_body_is_whole():
     server.leave()
     await server.end(deadline_s=1)
     assert stream.ended.is_set()
+
+
+@virtual_time
+async def test_an_upload_that_nobody_reads_does_not_keep_an_endless_response_alive(caplog):
+    """Where ``send`` swallows what nobody will read, only ``receive`` tells that the client left."""
+    caplog.set_level(logging.DEBUG, "shallot")
+
+    async def clock(request):
+        assert await anext(request["stream"]) == b"he"
+        return {"status": 200, "stream": ticks()}
+
+    async def ticks():
+        while True:
+            yield b"x"
+            await asyncio.sleep(1)
+
+    server = FakeServer(UPLOAD, [part(b"he")], after_leave="swallow")
+    server.start(upload_of(clock))
+    await server.until(lambda: len(server.sent) > 3, "some chunks")
+    server.leave()
+    began = asyncio.get_running_loop().time()
+    await server.end(deadline_s=40)
+    assert asyncio.get_running_loop().time() - began <= 30
+    assert [record.levelname for record in caplog.records if record.name == "shallot"] == ["DEBUG"]
 
 
 # ---- effects of a response

@@ -11,7 +11,7 @@ import pytest
 from shallot.deadline import DeadlinePassed
 from shallot.errors import BadRequest, ClientDisconnect, Unavailable
 from shallot.limits import default_limits
-from shallot.sending import TURN_EVERY, close_stream, open_content, prepare, send_answer, send_whole
+from shallot.sending import TURN_EVERY, close_stream, hang_up, open_content, prepare, send_answer
 from shallot.testing.clock import virtual_time
 from shallot.testing.fakes import FakeServer
 from shallot.testing.scopes import http_scope, websocket_scope
@@ -86,17 +86,11 @@ def bodies(events):
 # ---- without a stream
 
 
-async def test_a_whole_response_is_two_events():
-    server = FakeServer(http_scope())
-    await send_whole(server.send, 201, [(b"a", b"b")], b"hi")
-    assert server.sent == [{"type": "http.response.start", "status": 201, "headers": [(b"a", b"b")]}, {"type": "http.response.body", "body": b"hi"}]
-
-
-async def test_a_client_that_left_before_a_whole_response():
-    server = FakeServer(http_scope())
-    server.leave()
-    with pytest.raises(ClientDisconnect):
-        await send_whole(server.send, 200, [], b"hi")
+@pytest.mark.parametrize(("version", "added"), [("1.0", 1), ("1.1", 1), ("2", 0), ("3", 0)])
+def test_only_http_1_hangs_up(version, added):
+    headers = [(b"a", b"b")]
+    hang_up(headers, http_scope(http_version=version))
+    assert headers == [(b"a", b"b"), *[(b"connection", b"close")] * added]
 
 
 @pytest.mark.parametrize(

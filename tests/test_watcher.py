@@ -9,6 +9,7 @@ import pytest
 
 from shallot.body import BodyStream
 from shallot.errors import ClientDisconnect
+from shallot.testing.clock import virtual_time
 from shallot.watcher import while_connected
 
 GONE = {"type": "http.disconnect"}
@@ -101,3 +102,12 @@ async def test_where_the_request_streams_too_its_reader_comes_first():
     body.ended.set()
     with pytest.raises(ClientDisconnect):
         await task
+
+
+@virtual_time
+async def test_leaving_is_noticed_beside_an_upload_that_nobody_reads():
+    receive = telling({"type": "http.request", "body": b"x", "more_body": True}, GONE)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(ClientDisconnect):
+        await while_connected(receive, BodyStream(receive, 100, 30, None), endless)
+    assert asyncio.get_running_loop().time() - began == 30

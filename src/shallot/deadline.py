@@ -6,15 +6,32 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from types import coroutine
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["DeadlinePassed", "within"]
+__all__ = ["DONE", "Course", "DeadlinePassed", "Stage", "finish", "within"]
+
+
+DONE: Any = object()
+"""Waited for by work that is over. ``next(work.__await__(), DONE)`` takes a first step without the exception that ``send`` makes to say so."""
 
 
 class DeadlinePassed(TimeoutError):
     """Our own deadline passed, not one that the work set itself."""
+
+
+class Stage(NamedTuple):
+    """A part of some work, and how long that may take from where it first waits. No two are the same, whatever their seconds."""
+
+    name: str
+    seconds: float
+
+
+class Course:
+    """What long work tells of itself: in which stage it is. ``None``: nobody times it now."""
+
+    stage: Stage | None = None
 
 
 async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Callable[[], float] | None = None) -> T:
@@ -33,26 +50,50 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Calla
     timer = asyncio.timeout(seconds)
     try:
         async with timer:
-            return await _resume(work, waits_for, ask and partial(_put_off, timer, asyncio.get_running_loop().time(), ask))
+            _, result = await _resume(work, waits_for, ask and partial(_put_off, timer, asyncio.get_running_loop().time(), ask))
+            return result
     except TimeoutError as error:
         if timer.expired():
             raise DeadlinePassed(f"took longer than {ask() if ask else seconds} s") from error
         raise
 
 
-def _put_off(timer: asyncio.Timeout, began: float, ask: Callable[[], float]) -> None:
+async def finish(work: Coroutine[Any, Any, None], waits_for: Any, course: Course) -> None:
+    """Await ``work`` to its end; its first step is taken, and now it ``waits_for`` something, unless that is ``DONE``.
+
+    Each stage that it enters on its ``course`` has its own seconds; past them ``work`` is cancelled, and ``DeadlinePassed`` raised.
+    """
+    while waits_for is not DONE:
+        stage = course.stage
+        timer = asyncio.timeout(stage and stage.seconds)
+        try:
+            async with timer:
+                waits_for, _ = await _resume(work, waits_for, partial(_is_in, course, stage))
+        except TimeoutError as error:
+            if stage is not None and timer.expired():
+                raise DeadlinePassed(f"{stage.name} took longer than {stage.seconds} s") from error
+            raise
+
+
+def _put_off(timer: asyncio.Timeout, began: float, ask: Callable[[], float]) -> bool:
     until, before = began + ask(), timer.when()
     if before is not None and before < until and not timer.expired():
         timer.reschedule(until)
+    return True
+
+
+def _is_in(course: Course, stage: Stage | None) -> bool:
+    return course.stage is stage
 
 
 @coroutine
-def _resume(work: Coroutine[Any, Any, T], waits_for: Any, on_wait: Callable[[], None] | None) -> Generator[Any, Any, T]:
-    """What ``await work`` would do, for work whose first step is already taken and now waits for ``waits_for``."""
+def _resume(work: Coroutine[Any, Any, T], waits_for: Any, goes_on: Callable[[], bool] | None) -> Generator[Any, Any, tuple[Any, Any]]:
+    """What ``await work`` would do, for work whose first step is already taken: gives back ``DONE`` and its result.
+
+    ``goes_on`` is asked whenever it begins to wait; where that says no, what it waits for is given back and not waited for.
+    """
     step: Callable[[Any], Any]
-    while True:
-        if on_wait is not None:
-            on_wait()
+    while goes_on is None or goes_on():
         try:
             sent = yield waits_for
         except GeneratorExit:
@@ -65,5 +106,5 @@ def _resume(work: Coroutine[Any, Any, T], waits_for: Any, on_wait: Callable[[], 
         try:
             waits_for = step(value)
         except StopIteration as finished:
-            result: T = finished.value
-            return result
+            return DONE, finished.value
+    return waits_for, None

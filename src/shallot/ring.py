@@ -8,16 +8,16 @@ from functools import partial
 from typing import Any, cast
 
 from .asgi import refused_request, request_reader
-from .body import BodyStream, StreamBody, take_body
+from .body import TOO_SLOW, BodyStream, StreamBody, first_chunk_s, take_body
 from .compose import as_handler, check_call, read_refusals, read_spec
-from .deadline import DeadlinePassed, within
-from .errors import ClientDisconnect, Unavailable, real_error
+from .deadline import DONE, Course, DeadlinePassed, Stage, finish, within
+from .errors import ClientDisconnect, RequestTimeout, Unavailable, real_error
 from .failures import dress, report, report_cut
 from .lifecycle import Lifecycle, Plan
 from .limits import own_limits
 from .options import check_effects, check_options, check_resources, join_limits
 from .response import text
-from .sending import Content, close_stream, prepare, send_answer, send_whole
+from .sending import LEFT, Content, close_stream, hang_up, prepare, send_answer
 from .threads import Threads
 from .types import AllLimits, EffectFunction, Handler, Limits, Receive, Response, Scope, Send
 from .validate import RawHeaders, handshake_headers, header_writer, is_handshake
@@ -99,6 +99,12 @@ async def standard_not_found(request: Any) -> Response:
     return text("Not Found", 404)
 
 
+class HttpCourse(Course):
+    """How far a request has come: in which stage, and as which request dict, once there is one."""
+
+    request: Any = None
+
+
 class App:
     """What ``build_server`` gives: an ASGI 3 application. All its state is its own. ``spec`` lists what was composed, outermost first."""
 
@@ -120,8 +126,9 @@ class App:
         self._handler = as_handler(handler)
         check_call("build_server", handler)
         self._limits = limits
-        self._response_s = limits["response_s"]
-        self._send_s = limits["send_s"]
+        self._reading = Stage("reading", first_chunk_s(limits))
+        self._answering = Stage("answering", limits["response_s"])
+        self._sending = Stage("sending", limits["send_s"])
         self._stream_body = stream_body
         self._run_in_thread = pool.run
         self._request_from_scope = request_reader(limits, pool.run)
@@ -142,38 +149,58 @@ class App:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """HTTP: scope -> limits -> body -> request dict -> handler -> response dict -> validated -> effects -> events."""
         if scope["type"] != "http":
             await (self._websocket if scope["type"] == "websocket" else self._lifespan)(scope, receive, send)
             return
-        request: Any = None
+        course = HttpCourse()
+        line = self._http(scope, receive, send, course)
+        waits_for = next(line.__await__(), DONE)
+        if waits_for is not DONE:  # most requests are over with their first step, and there is nothing to time
+            try:
+                await finish(line, waits_for, course)
+            except DeadlinePassed as error:
+                await self._answer_late(error, course, scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send, course: HttpCourse) -> None:
+        """HTTP: scope -> limits -> body -> request dict -> handler -> response dict -> validated -> effects -> events."""
         response: Any = None
         stream: BodyStream | None = None
         is_read = False
         try:
             config = self._life.config
             if config is None:
-                config = await within(self._response_s, self._life.admit())
+                config = await within(self._answering.seconds, self._life.admit())
             request, may_have_body = self._request_from_scope(scope, config)
+            course.request = request
             if may_have_body or self._stream_body is not None:
-                stream = await take_body(request, scope, receive, self._limits, self._stream_body, may_have_body=may_have_body)
+                course.stage = self._reading
+                stream = await take_body(request, scope, receive, self._limits, self._stream_body, course, may_have_body=may_have_body)
             is_read = stream is None
-            response = await (within if stream is None else stream.within)(self._response_s, self._handler(request))
+            if stream is None:
+                course.stage = self._answering
+                response = await self._handler(request)
+            else:
+                course.stage = None
+                response = await stream.within(self._answering.seconds, self._handler(request))
+            course.stage = None
             headers = self._response_headers(response, scope)
             content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
         except (Exception, BaseExceptionGroup) as error:
+            course.stage = None
             if stream is not None:
                 is_read = stream.whole
                 stream.ended.set()
-            await self._answer_error(error, request, response, scope, receive, send, hang_up=not is_read)
+            await self._answer_error(error, course.request, response, scope, receive, send, is_last=not is_read)
             return
         if content is not None or stream is not None or scope["method"] == "HEAD":  # a middleware may call it GET: what goes out is for the client
             await self._send_answer(response, headers, content, scope, receive, send, own_limits(request, self._limits), stream)
             return
+        course.stage = self._sending
         try:
-            await within(self._send_s, send_whole(send, response["status"], headers, response.get("body", b"")))
+            await send({"type": "http.response.start", "status": response["status"], "headers": headers})
+            await send({"type": "http.response.body", "body": response.get("body", b"")})
         except (Exception, BaseExceptionGroup) as error:
-            if report_cut(error):
+            if report_cut(ClientDisconnect(LEFT) if isinstance(error, OSError) else error):
                 raise
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -217,10 +244,19 @@ class App:
     async def _prepare(self, response: Response, headers: RawHeaders, request: Any) -> Content:
         return await prepare(response, headers, request, perform=self._table.perform, limits=self._limits, run_in_thread=self._run_in_thread)
 
+    async def _answer_late(self, error: DeadlinePassed, course: HttpCourse, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose line was cut short: nothing of it runs any more."""
+        if course.stage is self._sending:
+            report_cut(error)
+        elif course.stage is self._reading:
+            await self._answer_error(RequestTimeout(TOO_SLOW), course.request, None, scope, receive, send, is_last=True)
+        else:
+            await self._answer_error(error, course.request, None, scope, receive, send)
+
     async def _answer_error(
-        self, failure: BaseException, request: Any, response: Any, scope: Scope, receive: Receive, send: Send, *, hang_up: bool = False
+        self, failure: BaseException, request: Any, response: Any, scope: Scope, receive: Receive, send: Send, *, is_last: bool = False
     ) -> None:
-        """Answer what went wrong before the first byte. ``hang_up``: some of the request was not read, so no other can follow on its connection."""
+        """Answer what went wrong before the first byte. ``is_last``: some of the request was not read, so no other can follow on its connection."""
         error = real_error(failure)
         if isinstance(response, dict):
             await close_stream(cast("dict[str, Any]", response).get("stream"), seconds=self._limits["hook_s"])
@@ -231,8 +267,8 @@ class App:
             return
         answer = report(error, scope, 503 if isinstance(error, DeadlinePassed) else None)
         answer, lines = dress(answer, request or refused_request(scope), self._refusals, self._response_headers)
-        if hang_up:
-            _hang_up(lines, scope)
+        if is_last:
+            hang_up(lines, scope)
         await self._send_answer(answer, lines, None, scope, receive, send, self._limits)
 
     async def _send_answer(
@@ -249,7 +285,7 @@ class App:
         """Send any response: to a HEAD, from a stream or a file, to a WebSocket's handshake. ``stream`` is the request's, which ends here."""
         try:
             if stream is not None and not stream.whole:
-                _hang_up(lines, scope)
+                hang_up(lines, scope)
             await send_answer(response, lines, content, scope, send, limits, partial(while_connected, receive, stream))
         except (Exception, BaseExceptionGroup) as error:
             if report_cut(error):
@@ -257,9 +293,3 @@ class App:
         finally:
             if stream is not None:
                 stream.ended.set()
-
-
-def _hang_up(headers: RawHeaders, scope: Scope) -> None:
-    """Have the server close the connection after this response; HTTP/2 and 3 do without, and forbid the word."""
-    if scope.get("http_version", "").startswith("1"):
-        headers.append((b"connection", b"close"))

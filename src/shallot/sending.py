@@ -17,7 +17,7 @@ from .files import FileReader, FileStream
 from .types import AllLimits, AnyEffect, Event, RunInThread, Scope, Send
 from .validate import RawHeaders, announced_length
 
-__all__ = ["Content", "Watch", "Work", "close_stream", "open_content", "prepare", "send_answer", "send_whole"]
+__all__ = ["LEFT", "Content", "Watch", "Work", "close_stream", "hang_up", "open_content", "prepare", "send_answer"]
 
 log = logging.getLogger("shallot")
 
@@ -46,13 +46,10 @@ HTTP = Door("http.response.start", "http.response.body")
 DENIAL = Door("websocket.http.response.start", "websocket.http.response.body")
 
 
-async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
-    """Send a response to a plain request by its two events."""
-    try:
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-    except OSError as error:
-        raise ClientDisconnect(LEFT) from error
+def hang_up(headers: RawHeaders, scope: Scope) -> None:
+    """Have the server close the connection after this response; HTTP/2 and 3 do without, and forbid the word."""
+    if scope.get("http_version", "").startswith("1"):
+        headers.append((b"connection", b"close"))
 
 
 async def send_answer(response: Mapping[str, Any], headers: RawHeaders, content: Content, scope: Scope, send: Send, limits: AllLimits, watch: Watch) -> None:

@@ -19,7 +19,7 @@ log = logging.getLogger("shallot")
 async def while_connected(receive: Receive, body: BodyStream | None, work: Work) -> bytes:
     """Await ``work(is_gone)``, and cancel it once the client left: that is a ``ClientDisconnect``. A cancellation from outside is passed on.
 
-    Where the request is streamed too, its own reader hears that the client left; only after its end is there anything to watch.
+    Where the request is streamed too, its own reader hears that the client left; only where nobody reads on is there anything to watch.
     """
     task = cast("asyncio.Task[Any]", asyncio.current_task())
     others = task.cancelling()
@@ -27,18 +27,19 @@ async def while_connected(receive: Receive, body: BodyStream | None, work: Work)
 
     async def watch() -> None:
         nonlocal gone
-        if body is not None:
-            await body.ended.wait()
         try:
+            if body is not None:
+                await body.unread()
             event = await receive()
             if event["type"] == "http.request":  # the empty body that nobody had to read
                 event = await receive()
+            gone = event["type"] in ("http.disconnect", "websocket.disconnect")
+        except ClientDisconnect:
+            gone = True
         except Exception:
             log.debug("whether the client leaves is not to be known", exc_info=True)
-        else:
-            if event["type"] in ("http.disconnect", "websocket.disconnect"):
-                gone = True
-                task.cancel()
+        if gone:
+            task.cancel()
 
     watcher = asyncio.create_task(watch())
     try:
