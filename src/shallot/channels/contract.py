@@ -28,7 +28,8 @@ has a position too: offset 0 (not contiguous: any offset below the first message
 
 **Keeping.** ``Kept`` says per channel how many messages can be read again, and for how long. Store exactly ``keep + 1`` of them (a
 reader ``keep`` behind must still find its own), and the head's position for much longer than ``ttl_s`` (at least ten times, and an hour): an old
-cursor at the head is still good when all data has expired. Trimming always takes the oldest first.
+cursor at the head is still good when all data has expired. Trimming always takes the oldest first. Remember the offset and id of the newest
+message that was trimmed, too (in the head's record; its data may go): a reader that stands there has missed nothing, and hears of no gap.
 
 **The resource.** ``my_channels(url, topics=None, *, own options, **options)`` is a function of one line that gives back
 ``Channels(MyBackend(url, ...), topics, **options)`` (``channels/resource.py``): it checks its own options at once, and connects to nothing.
@@ -236,7 +237,7 @@ class Backend(Protocol):
 
 
 def judge(after: Position, head: Position, at: str | None, oldest: int | None, *, contiguous: bool = True) -> Gap:
-    """May a reader at ``after`` go on? For ``read``: ``at`` is the id that is stored at ``after.offset`` now (``None``: nothing is), ``oldest``
+    """May a reader at ``after`` go on? For ``read``: ``at`` is the id that is stored (or remembered) at ``after.offset`` now, ``None`` for none; ``oldest``
     the offset of the oldest message that is stored (``None``: none is).
 
     The id is what makes it safe: a backend restored from an older snapshot hands out the same epoch and offsets for other messages.
