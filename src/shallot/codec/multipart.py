@@ -98,7 +98,9 @@ class FormParser:
             self._refuse(error)
 
     def end(self) -> None:
-        """The body has ended: ``BadRequest`` where the form has not."""
+        """The body has ended: ``BadRequest`` where the form has not. A body of no bytes is a form of no parts."""
+        if not self._size:
+            return
         try:
             self._parser.close()
         except MultipartError:
