@@ -67,6 +67,7 @@ EXPIRED = "Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0"
         pytest.param("a", {"value": "v", "expires": "whenever"}, "a=v; Expires=whenever", id="expires as text"),
         pytest.param("a", {"value": "v", "max-age": 0}, "a=v; Max-Age=0", id="max-age zero"),
         pytest.param("a", {"value": "v", "max-age": "-60"}, "a=v; Max-Age=-60", id="max-age as text"),
+        pytest.param("a", {"value": "v", "max-age": 10**18}, "a=v; Max-Age=34560000", id="max-age of more than 400 days"),
         pytest.param("a", {"domain": "x.y", "path": "/p", "value": "v"}, "a=v; Path=/p; Domain=x.y", id="path and domain"),
         pytest.param("a", {"value": "v", "comment": "so", "version": 0}, "a=v; Comment=so; Version=0", id="comment and version"),
         pytest.param("a", {"value": "v", "secure": True, "httponly": 1, "partitioned": True}, "a=v; Secure; HttpOnly; Partitioned", id="flags"),
@@ -122,6 +123,65 @@ def test_format_refuses(name: str, attributes: Any, kind: type[Exception], error
         format_cookie(name, attributes)
     assert type(caught.value) is kind
     assert error in str(caught.value)
+
+
+@pytest.mark.parametrize("header", ["a=1; bad[x]=2; c=3", 'a=1; b={"x":1}; c=3', "a=1; b=x y; c=3", "a=1; flag; c=3", "a=1; \xff; c=3; a=2"])
+def test_D1_an_odd_cookie_hides_no_other(header: str) -> None:
+    cookies = parse_cookies(header)
+    assert (cookies["a"], cookies["c"]) == ("1", "3")
+
+
+def worst(piece: str, size: int) -> float:
+    header = 'a="' + piece * (size // len(piece))
+    best = 9.0
+    for _ in range(5):
+        start = time.perf_counter()
+        parse_cookies(header)
+        parse_cookies(header + '"')
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+@pytest.mark.parametrize("piece", ['\\"', "\\123", "%41", '; a="'], ids=repr)
+def test_D2_sixteen_kilobytes_of_escapes(piece: str) -> None:
+    """CVE-2024-7592"""
+    assert worst(piece, 4 * 16_384) < 6 * worst(piece, 16_384) + 0.001
+
+
+@pytest.mark.parametrize("value", ["x\r\nset-cookie: e=1", "a; Domain=evil", "\x00", "a,b"], ids=["header", "attribute", "NUL", "comma"])
+def test_D4_no_value_smuggles_anything_in(value: str) -> None:
+    line = format_cookie("a", {"value": value})
+    assert line.isprintable() and not set(line) & set(";, ")
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [("a=b", {}), ("a b", {}), ("", {}), ("a", {"path": "/;x"}), ("a", {"domain": "e\x00vil"}), ("a", {"path": "/\r\nx: y"}), ("a", {"samesite": "lax; x"})],
+)
+def test_D4_names_and_attributes_are_checked(name: str, attributes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        format_cookie(name, {"value": 1, **attributes})
+
+
+HOST: dict[str, Any] = {"value": 1, "secure": True, "path": "/"}
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [
+        ("__Host-a", {**HOST, "secure": False}),
+        ("__Host-a", {**HOST, "path": "/a"}),
+        ("__Host-a", {**HOST, "domain": "x.y"}),
+        ("__host-a", {**HOST, "domain": "x.y"}),
+        ("__Secure-a", {**HOST, "secure": False}),
+        ("a", {"value": 1, "samesite": "none"}),
+        ("a", {"value": 1, "partitioned": True}),
+        ("a", {"value": "x" * 4096}),
+    ],
+)
+def test_D5_what_browsers_would_drop_is_an_error(name: str, attributes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="browsers"):
+        format_cookie(name, attributes)
 
 
 def test_attributes_are_not_changed() -> None:

@@ -14,6 +14,9 @@ __all__ = ["format_cookie", "parse_cookies"]
 MAX_COOKIE_BYTES = 4096
 """Name and value together; browsers drop larger ones (RFC 6265bis 5.6)."""
 
+MAX_AGE_S = 400 * 24 * 60 * 60
+"""400 days: no browser keeps one longer (RFC 6265bis 5.5)."""
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ATTRIBUTE = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 _ESCAPE = re.compile(r"\\([0-3][0-7][0-7]|.)", re.DOTALL)
@@ -55,7 +58,7 @@ def format_cookie(name: str, attributes: Mapping[str, Any] | None) -> str:
 
     value        required  anything, ``str()``ed and percent-encoded
     expires      -         seconds since 1970, or a date as text
-    max-age      -         int, seconds
+    max-age      -         int, seconds; more than 400 days are sent as 400 days, which is what browsers make of them
     path, domain, comment, version  -  text
     samesite     -         "strict", "lax" or "none" (which needs ``secure``)
     secure, httponly, partitioned   False  flags (``partitioned`` needs ``secure``)
@@ -135,7 +138,7 @@ def _expires(name: str, value: Any) -> str:
 def _max_age(name: str, value: Any) -> str:
     if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,19}", str(value)):
         raise TypeError(f"cookie {name!r}: max-age must be an int, in seconds, got {type(value).__name__}")
-    return f"Max-Age={value}"
+    return f"Max-Age={min(int(value), MAX_AGE_S)}"
 
 
 def _same_site(name: str, value: Any) -> str:

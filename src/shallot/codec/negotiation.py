@@ -19,6 +19,8 @@ MAX_MEMBERS = 64
 # Possessive: it never goes back. A comma inside quotes separates nothing; an open quote lasts to the end.
 _MEMBER = re.compile(r'(?:[^",]++|"(?:[^"\\]++|\\.)*+"?)++', re.DOTALL)
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,9})?|1(?:\.0{0,9})?|\.[0-9]{1,9}")
+_LITTLE = 0.0001
+"""So much less than itself does a client like the parent of its language; weights have three digits."""
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z/]{1,128}")
 
 
@@ -102,7 +104,7 @@ def _language_weight(offer: str, members: Iterable[Weighted]) -> float:
             if specific > longest:
                 longest, weight = specific, member.weight
         elif value.startswith(f"{offer}-"):
-            parents = max(parents, member.weight)
+            parents = max(parents, member.weight - _LITTLE)
     return 0.0 if weight == 0 and longest > 1 else max(weight, parents)
 
 
