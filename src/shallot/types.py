@@ -3,7 +3,7 @@
 Nothing here runs. No ``from __future__ import annotations``: it would hide NotRequired keys from introspection.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence, Set
 from os import PathLike
 from typing import IO, TYPE_CHECKING, Any, Concatenate, Literal, NotRequired, ParamSpec, Protocol, TypeAlias, TypedDict
 
@@ -70,6 +70,7 @@ __all__ = [
     "Receiver",
     "Refusal",
     "Request",
+    "Requirement",
     "ResourceEffect",
     "Response",
     "Route",
@@ -178,7 +179,11 @@ class RouteData(TypedDict, total=False):
     summary: str
     middlewares: "Sequence[Layer]"
     limits: ConversationLimits
+    message_rate: str | None
+    rate_limit: str | None
+    timeout_s: float | None
     max_body_bytes: int
+    csrf: bool
 
 
 class Upload(TypedDict):
@@ -545,6 +550,9 @@ class Response(TypedDict):
     stream: NotRequired[AsyncIterable[bytes]]
     file: NotRequired[str | PathLike[str]]
     cookies: NotRequired[Mapping[str, Mapping[str, Any] | None]]
+    session: NotRequired[Mapping[str, Any] | None]
+    rotate_session: NotRequired[bool]
+    flash: NotRequired[Sequence[Mapping[str, Any]]]
     effects: NotRequired[Sequence[AnyEffect]]
     websocket: NotRequired[Conversation]
 
@@ -569,6 +577,9 @@ Refusal: TypeAlias = Callable[[Response, Any], Response]
 
 Layer: TypeAlias = Callable[[NextMiddleware], Callable[[Handler, Any], Awaitable[Mapping[str, object]]]] | Callable[..., Middleware]
 """What may stand in a pile: a middleware (an unannotated one answers some dict, for all that checkers know) or a marked factory of one."""
+
+Requirement: TypeAlias = bool | str | Sequence[str] | Set[str] | Callable[[Any, Any], bool | None] | None
+"""Who may ask, as a row's ``auth``: ``None`` everybody, ``True`` anybody who is somebody, a role, roles, or ``f(identity, request)``; see ``wrap_auth``."""
 
 AnyData: TypeAlias = RouteData | Mapping[str, Any]
 """Of a row: our own keys, and yours."""

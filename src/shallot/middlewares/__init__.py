@@ -8,55 +8,106 @@ if TYPE_CHECKING:
     from ..compose import chain_middleware as chain_middleware
     from ..compose import middleware_factory as middleware_factory
     from .accept import wrap_accept as wrap_accept
+    from .access_log import wrap_access_log as wrap_access_log
     from .body_limit import wrap_body_limit as wrap_body_limit
     from .content_type import wrap_content_type as wrap_content_type
     from .cookies import wrap_cookies as wrap_cookies
     from .cors import wrap_cors as wrap_cors
+    from .csrf import csrf_token as csrf_token
+    from .csrf import wrap_csrf as wrap_csrf
+    from .errors import wrap_errors as wrap_errors
+    from .flash import take_flash as take_flash
+    from .flash import with_flash as with_flash
+    from .flash import wrap_flash as wrap_flash
     from .json import wrap_json as wrap_json
     from .lint import lint_layers as lint_layers
     from .lint import wrap_lint as wrap_lint
+    from .metrics import metrics_handler as metrics_handler
+    from .metrics import wrap_metrics as wrap_metrics
     from .multipart import wrap_multipart as wrap_multipart
     from .parameters import wrap_parameters as wrap_parameters
+    from .rate_limit import redis_rates as redis_rates
+    from .rate_limit import wrap_rate_limit as wrap_rate_limit
+    from .request_id import log_request_id as log_request_id
+    from .request_id import wrap_request_id as wrap_request_id
     from .routing import url_for as url_for
     from .routing import wrap_routes as wrap_routes
+    from .session import rotate_session as rotate_session
+    from .session import wrap_session as wrap_session
     from .static import wrap_static as wrap_static
+    from .timeout import wrap_timeout as wrap_timeout
+    from .trace import wrap_trace as wrap_trace
 
 _WHERE = {
     "apply_middleware": "..compose",
     "chain_middleware": "..compose",
+    "csrf_token": ".csrf",
     "lint_layers": ".lint",
+    "log_request_id": ".request_id",
+    "metrics_handler": ".metrics",
     "middleware_factory": "..compose",
+    "redis_rates": ".rate_limit",
+    "rotate_session": ".session",
+    "take_flash": ".flash",
     "url_for": ".routing",
+    "with_flash": ".flash",
     "wrap_accept": ".accept",
+    "wrap_access_log": ".access_log",
     "wrap_body_limit": ".body_limit",
     "wrap_content_type": ".content_type",
     "wrap_cookies": ".cookies",
     "wrap_cors": ".cors",
+    "wrap_csrf": ".csrf",
+    "wrap_errors": ".errors",
+    "wrap_flash": ".flash",
     "wrap_json": ".json",
     "wrap_lint": ".lint",
+    "wrap_metrics": ".metrics",
     "wrap_multipart": ".multipart",
     "wrap_parameters": ".parameters",
+    "wrap_rate_limit": ".rate_limit",
+    "wrap_request_id": ".request_id",
     "wrap_routes": ".routing",
+    "wrap_session": ".session",
     "wrap_static": ".static",
+    "wrap_timeout": ".timeout",
+    "wrap_trace": ".trace",
 }
 
 __all__ = [
     "apply_middleware",
     "chain_middleware",
+    "csrf_token",
     "lint_layers",
+    "log_request_id",
+    "metrics_handler",
     "middleware_factory",
+    "redis_rates",
+    "rotate_session",
+    "take_flash",
     "url_for",
+    "with_flash",
     "wrap_accept",
+    "wrap_access_log",
     "wrap_body_limit",
     "wrap_content_type",
     "wrap_cookies",
     "wrap_cors",
+    "wrap_csrf",
+    "wrap_errors",
+    "wrap_flash",
     "wrap_json",
     "wrap_lint",
+    "wrap_metrics",
     "wrap_multipart",
     "wrap_parameters",
+    "wrap_rate_limit",
+    "wrap_request_id",
     "wrap_routes",
+    "wrap_session",
     "wrap_static",
+    "wrap_timeout",
+    "wrap_trace",
 ]
 
 
