@@ -114,6 +114,21 @@ async def ticker(scope, receiver):
 # ---- it ends by itself
 
 
+@pytest.mark.parametrize(("code", "reason", "by"), [(1001, "tab", "client"), (1012, "", "server")])
+@pytest.mark.parametrize("hooks", [True, False], ids=["hooks", "none"])
+async def test_a_client_that_leaves_first_is_owed_nothing_but_the_hooks(caplog, hooks, code, reason, by):
+    async def echo(scope: Any, receiver: Any) -> Any:
+        async for message in receiver:
+            yield ws_send(message)
+
+    hall = Hall(echo, *says("hi"), gone(code, reason), hooks=hooks)
+    await hall.server.run(hall)
+    assert [event["type"] for event in hall.server.sent] == ["websocket.accept", "websocket.send"]
+    assert hall.scope["close"] == {"code": code, "reason": reason, "by": by}
+    assert hall.journal == (["on_disconnect", "on_close"] if by == "client" else ["on_close"]) * hooks
+    assert caplog.records == []
+
+
 @virtual_time
 async def test_the_generator_ends_and_the_close_is_1000():
     async def hello(scope, receiver):

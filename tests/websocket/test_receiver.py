@@ -291,12 +291,24 @@ async def test_reads_false_is_read_for_at_the_first_look():
 
 async def test_a_conversation_that_needed_no_mailbox_has_nothing_to_close():
     line = Line()
+    assert line.receiver.is_alone
     assert list(line.receiver.sources()) == []
     assert line.receiver.end(1000, "") is False
     await line.receiver.stopped()
     line.receiver.mailbox.hush()
+    assert not line.receiver.is_alone
     assert list(line.receiver.sources()) == []
     await line.stop()
+
+
+async def test_whoever_still_reads_is_not_alone():
+    line = Line("a", LEAVES)
+    messages = aiter(line.receiver)
+    assert await anext(messages) == "a"
+    assert not line.receiver.is_alone
+    with pytest.raises(WSDisconnect):
+        await anext(messages)
+    assert line.receiver.is_alone
 
 
 async def test_a_receive_that_fails_in_a_direct_read_is_leaving(caplog):

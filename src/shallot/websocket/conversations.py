@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, cast
 
 from ..types import AllLimits, Conversation, Receive, Send
 from .engine import Talk
@@ -36,12 +36,10 @@ class Conversations:
         """Accept, and drive ``conversation`` to its end; returns when nothing of it is left. The server's cancellation is passed on."""
         own = conversation["limits"]
         limits: AllLimits = {**self._limits, **own} if own else self._limits
-        talk = Talk(conversation, scope, receive, send, limits, self._table)
+        talk = Talk(conversation, scope, receive, send, limits, self._table, self._current_task())
         self._open.add(talk)
-        loop = asyncio.get_running_loop()
-        if self._timer is None or self._loop is not loop:  # a loop that was closed took its timer along
-            self._loop = loop
-            self._watch(loop)
+        if self._timer is None:
+            self._watch()
         try:
             await talk.run(accept_headers)
         finally:
@@ -68,11 +66,19 @@ class Conversations:
                 self._timer.cancel()
                 self._timer = None
 
-    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(LOOK_EVERY_S, self._look, loop) if self._open else None
+    def _current_task(self) -> asyncio.Task[Any]:
+        """The task that calls us. Which loop runs is asked for only where it may be another one than last time: on 3.11 each such question is a system call."""
+        task = asyncio.current_task(self._loop) if self._loop is not None else None
+        if task is None:
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            self._loop, self._timer = task.get_loop(), None  # a loop that was closed took its timer along
+        return task
+
+    def _watch(self) -> None:
+        self._timer = self._loop.call_later(LOOK_EVERY_S, self._look, self._loop) if self._open and self._loop is not None else None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         for talk in self._open:
             talk.look(now)
-        self._watch(loop)
+        self._watch()

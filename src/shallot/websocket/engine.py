@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from typing import Any, cast
+from typing import Any
 
 from ..errors import CloseWith, EffectRefused, real_error
 from ..types import AllLimits, Conversation, Event, Receive, Send
 from .endings import ending_of, is_expected
 from .farewell import part
-from .generators import REFUSAL, as_generator
+from .generators import REFUSAL, as_generator, is_finished
 from .receiver import Receiver
 from .table import EffectTable
 from .taps import TappedReceiver, Taps
@@ -64,8 +64,9 @@ class Talk:
         "_unreachable_at",
     )
 
-    def __init__(self, conversation: Conversation, scope: Any, receive: Receive, send: Send, limits: AllLimits, table: EffectTable) -> None:
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
+    def __init__(
+        self, conversation: Conversation, scope: Any, receive: Receive, send: Send, limits: AllLimits, table: EffectTable, task: asyncio.Task[Any]
+    ) -> None:
         self._conversation = conversation
         self._scope = scope
         self._send = send
@@ -132,7 +133,11 @@ class Talk:
         if self._dropped or receiver.discarded:
             self._scope["dropped"] = {"sends": self._dropped, "messages": receiver.discarded}
         hooks, hook_s = self._conversation["hooks"], self._limits["hook_s"]
-        await part(ending, self._name, self._scope, self._send, receiver, self._generator, hooks, self._taps, self._table, hook_s)
+        if ending.send or hooks or self._taps is not None or not (receiver.is_alone and is_finished(self._generator)):
+            await part(ending, self._name, self._scope, self._send, receiver, self._generator, hooks, self._taps, self._table, hook_s)
+        else:  # most clients leave first, and then nothing more is owed
+            receiver.end(ending.code, ending.reason)
+            self._scope["close"] = {"code": ending.code, "reason": ending.reason, "by": ending.by}
         if self._dropped or receiver.discarded:
             log.debug("%s: %d sends dropped after the client left, %d messages discarded unread", self._name, self._dropped, receiver.discarded)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar, cast
 
 from ..deadline import within
-from ..types import Close, Event, Hooks, Send
+from ..types import Event, Hooks, Send
 from .endings import GONE, Ending
 from .generators import close_generator, is_finished
 from .receiver import Receiver
@@ -47,7 +47,7 @@ async def part(
         await _see_to(close_generator(generator), name, hook_s)
     for closing in receiver.sources():
         await _see_to(closing, name, hook_s)
-    scope["close"] = Close(code=ending.code, reason=ending.reason, by=ending.by)
+    scope["close"] = {"code": ending.code, "reason": ending.reason, "by": ending.by}
     if ending.by == "client" and "on_disconnect" in hooks:
         await _see_to(_run_hook(hooks["on_disconnect"], scope, table, name), name, hook_s)
     if "on_close" in hooks:

@@ -61,9 +61,9 @@ async def close_generator(generator: AsyncGenerator[Any, Any]) -> None:
     raise order
 
 
-def is_finished(generator: AsyncGenerator[Any, Any]) -> bool:
-    """Has it run to its end? (One that is not Python's own cannot tell: then no.)"""
-    return getattr(generator, "ag_frame", generator) is None
+def is_finished(generator: AsyncGenerator[Any, Any] | None) -> bool:
+    """Has it run to its end, or is there none? (One that is not Python's own cannot tell: then no.)"""
+    return generator is None or getattr(generator, "ag_frame", generator) is None
 
 
 async def _one_effect(answer: Awaitable[Any]) -> AsyncGenerator[Any, None]:

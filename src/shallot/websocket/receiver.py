@@ -86,7 +86,7 @@ class Receiver:
         """One message after the other: directly from the server, or from the mailbox while it is shared."""
         if self.never_read:
             self.never_read = False
-            if asyncio.current_task() is not self._owner:
+            if asyncio.current_task(self._owner.get_loop()) is not self._owner:
                 self._escort, self._shared = False, True  # read in a task of its own: the engine could not end a direct read there
                 self.read_ahead()
         receive, safe_length = self._receive, self._safe_length
@@ -127,6 +127,11 @@ class Receiver:
     def is_reading(self) -> bool:
         """Does somebody wait for the server's ``receive`` right now, without help?"""
         return not self._shared and self._messages is not None and self._messages.ag_running
+
+    @property
+    def is_alone(self) -> bool:
+        """Does nobody read any more, and was there never anything to hear but the client?"""
+        return self._mailbox is None and (self._messages is None or self._messages.ag_frame is None)
 
     def read_ahead(self) -> None:
         """Read in a task beside the handler from now on; it ends by itself when the handler can read again without help."""
