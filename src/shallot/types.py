@@ -182,6 +182,8 @@ class RouteData(TypedDict, total=False):
     message_rate: str | None
     rate_limit: str | None
     timeout_s: float | None
+    auth: "Requirement"
+    origins: Sequence[str]
     max_body_bytes: int
     csrf: bool
 
