@@ -206,7 +206,7 @@ def parse_multipart(content_type: str, body: bytes, limits: FormLimits = FORM_LI
                 pieces.append(event)
             case None if part.raw_filename is None:
                 fields.setdefault(part.name, []).append(parse_text(b"".join(pieces), part.name))
-            case None:
+            case _:
                 files.setdefault(part.name, []).append((part, b"".join(pieces)))
     parser.end()
     return fields, files
