@@ -7,6 +7,7 @@ from .answers import Answer, Denied
 from .clients import Client, Opening, Sending, client
 from .clock import VirtualLoop, virtual_time
 from .conduct import WrongEvent
+from .cuts import Cut, cut_everywhere
 from .failures import Unexpected
 from .fakes import AfterLeave, ClientGone, FakeServer
 from .plays import play
@@ -24,6 +25,7 @@ __all__ = [
     "Client",
     "ClientGone",
     "Closed",
+    "Cut",
     "Denied",
     "FakeServer",
     "Opening",
@@ -36,6 +38,7 @@ __all__ = [
     "VirtualLoop",
     "WrongEvent",
     "client",
+    "cut_everywhere",
     "format_scenario",
     "http_scope",
     "parse_scenario",

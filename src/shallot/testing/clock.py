@@ -26,7 +26,7 @@ class _Unslept(selectors.DefaultSelector):
             raise RuntimeError(
                 "virtual time: every task waits and no timer is set, so nothing can ever happen; what a thread or a socket would bring is not waited for"
             )
-        self.loop.now += timeout
+        self.loop.jump(timeout)
         return events
 
 
@@ -41,6 +41,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.now
+
+    def jump(self, seconds: float) -> None:
+        """Put the clock forward: everything waits, and the next timer is due then."""
+        self.now += seconds
 
 
 def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
