@@ -18,7 +18,7 @@ FLOORS = [
     ["limits", "codec", "codec.*"],
     ["effects", "deadline", "files", "keepalive", "threads", "options"],
     ["outcomes", "rates", "error_pages"],
-    ["request", "response", "folder", "asgi", "validate", "body", "compose"],
+    ["request", "response", "schemes", "tickets", "folder", "asgi", "validate", "body", "compose"],
     ["failures", "contract"],
     ["sending"],
     ["sessions", "sessions.*"],

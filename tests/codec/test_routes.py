@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shallot.codec.paths import Tag
-from shallot.codec.routes import read_routes, show_row, walk_routes
+from shallot.codec.routes import read_routes, rows_of, show_row, walk_routes
 
 
 async def show(request): ...
@@ -158,3 +158,12 @@ def test_what_is_no_conflict(routes):
 def test_show_row():
     assert show_row("/a", ["GET"], show) == "\n    ('/a', ['GET'], show)"
     assert show_row("/a", ["GET"], 1) == "\n    ('/a', ['GET'], 1)"
+
+
+def test_rows_of_what_was_composed():
+    tables = [
+        {"name": "wrap_cookies", "options": {}},
+        {"name": "wrap_routes", "options": {"routes": [("/a", [("/{x:hex}", ["GET"], print)])], "converters": {"hex": int}, "encoded_slash": "reject"}},
+        {"name": "wrap_routes", "options": {"routes": [("/b", ["WS"], print)], "converters": None}},
+    ]
+    assert [(row.path, row.methods) for row in rows_of(tables)] == [("/a/{x:hex}", ("GET",)), ("/b", ("WS",))]

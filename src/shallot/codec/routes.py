@@ -6,9 +6,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
+from ..types import Spec
 from .paths import CONVERTERS, Pattern, format_pattern, parse_pattern
 
-__all__ = ["Row", "read_routes", "show_row", "walk_routes"]
+__all__ = ["Row", "read_routes", "rows_of", "show_row", "walk_routes"]
 
 _METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]*")  # RFC 9110 9.1, and upper case as all registered ones are
 _FORMS = "a row is (path, methods, handler), (path, methods, handler, data), (prefix, rows) or (prefix, rows, data)"
@@ -70,6 +71,16 @@ def read_routes(routes: Sequence[Any], converters: Collection[str] = CONVERTERS)
             _claim(names, row.data["name"], row, f"both rows have the name {row.data['name']!r}")
         rows.append(row)
     return rows
+
+
+def rows_of(specs: Sequence[Spec]) -> list[Row]:
+    """All rows of the ``wrap_routes`` among ``specs``, which ``app.spec`` lists: for whoever must know the table before the first request.
+
+    >>> [row.path for row in rows_of([{"name": "wrap_routes", "options": {"routes": [("/fruits", ["GET"], print)]}}, {"name": "wrap_x", "options": {}}])]
+    ['/fruits']
+    """
+    tables = [spec["options"] for spec in specs if spec["name"] == "wrap_routes"]
+    return [row for table in tables for row in read_routes(table["routes"], [*(table.get("converters") or ()), *CONVERTERS])]
 
 
 def _read_row(path: str, written: Sequence[Any], outer: Sequence[Data], converters: Collection[str]) -> Row:

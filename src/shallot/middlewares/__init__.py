@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from ..compose import middleware_factory as middleware_factory
     from .accept import wrap_accept as wrap_accept
     from .access_log import wrap_access_log as wrap_access_log
+    from .auth import wrap_auth as wrap_auth
     from .body_limit import wrap_body_limit as wrap_body_limit
+    from .connection_limit import wrap_connection_limit as wrap_connection_limit
     from .content_type import wrap_content_type as wrap_content_type
     from .cookies import wrap_cookies as wrap_cookies
     from .cors import wrap_cors as wrap_cors
@@ -19,13 +21,17 @@ if TYPE_CHECKING:
     from .flash import take_flash as take_flash
     from .flash import with_flash as with_flash
     from .flash import wrap_flash as wrap_flash
+    from .hosts import wrap_hosts as wrap_hosts
+    from .https import wrap_https as wrap_https
     from .json import wrap_json as wrap_json
     from .lint import lint_layers as lint_layers
     from .lint import wrap_lint as wrap_lint
     from .metrics import metrics_handler as metrics_handler
     from .metrics import wrap_metrics as wrap_metrics
     from .multipart import wrap_multipart as wrap_multipart
+    from .origin import wrap_origin as wrap_origin
     from .parameters import wrap_parameters as wrap_parameters
+    from .proxy import wrap_proxy as wrap_proxy
     from .rate_limit import redis_rates as redis_rates
     from .rate_limit import wrap_rate_limit as wrap_rate_limit
     from .request_id import log_request_id as log_request_id
@@ -53,18 +59,24 @@ _WHERE = {
     "with_flash": ".flash",
     "wrap_accept": ".accept",
     "wrap_access_log": ".access_log",
+    "wrap_auth": ".auth",
     "wrap_body_limit": ".body_limit",
+    "wrap_connection_limit": ".connection_limit",
     "wrap_content_type": ".content_type",
     "wrap_cookies": ".cookies",
     "wrap_cors": ".cors",
     "wrap_csrf": ".csrf",
     "wrap_errors": ".errors",
     "wrap_flash": ".flash",
+    "wrap_hosts": ".hosts",
+    "wrap_https": ".https",
     "wrap_json": ".json",
     "wrap_lint": ".lint",
     "wrap_metrics": ".metrics",
     "wrap_multipart": ".multipart",
+    "wrap_origin": ".origin",
     "wrap_parameters": ".parameters",
+    "wrap_proxy": ".proxy",
     "wrap_rate_limit": ".rate_limit",
     "wrap_request_id": ".request_id",
     "wrap_routes": ".routing",
@@ -89,18 +101,24 @@ __all__ = [
     "with_flash",
     "wrap_accept",
     "wrap_access_log",
+    "wrap_auth",
     "wrap_body_limit",
+    "wrap_connection_limit",
     "wrap_content_type",
     "wrap_cookies",
     "wrap_cors",
     "wrap_csrf",
     "wrap_errors",
     "wrap_flash",
+    "wrap_hosts",
+    "wrap_https",
     "wrap_json",
     "wrap_lint",
     "wrap_metrics",
     "wrap_multipart",
+    "wrap_origin",
     "wrap_parameters",
+    "wrap_proxy",
     "wrap_rate_limit",
     "wrap_request_id",
     "wrap_routes",
