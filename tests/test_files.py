@@ -8,7 +8,7 @@ from threading import Event, Thread
 import pytest
 
 from shallot import files
-from shallot.files import CHUNK_BYTES, FileReader, FileStream, open_reader
+from shallot.files import CHUNK_BYTES, FilePieces, FileReader, FileStream, open_reader
 
 
 @pytest.fixture
@@ -146,3 +146,38 @@ async def test_a_cancelled_read_leaves_nothing_open(ten: Path, monkeypatch: pyte
     go.set()
     await loop.shutdown_default_executor()
     assert not is_open(descriptor)
+
+
+def test_reads_from_a_position(ten: Path) -> None:
+    reader = open_reader(ten)
+    assert [reader.read(3, 7), reader.read(3, 0), reader.read(3), reader.read(3, 10)] == [b"789", b"012", b"345", b""]
+    reader.close()
+    assert reader.read(3, 0) == b""
+
+
+async def test_pieces_of_a_file_between_other_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "big"
+    path.write_bytes(os.urandom(2 * CHUNK_BYTES))
+    reader, content = open_reader(path), path.read_bytes()
+    chunks = [chunk async for chunk in FilePieces(reader, [b"<", range(5, CHUNK_BYTES + 7), b"|", range(2), b">"], asyncio.to_thread)]
+    assert chunks == [b"<", content[5 : CHUNK_BYTES + 5], content[CHUNK_BYTES + 5 : CHUNK_BYTES + 7], b"|", content[:2], b">"]
+    assert reader.fileno() == -1
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_aclose_of_pieces_closes_and_ends(ten: Path, begun: bool) -> None:
+    reader = open_reader(ten)
+    pieces = FilePieces(reader, [range(2), range(4)], asyncio.to_thread)
+    if begun:
+        assert await anext(pieces) == b"01"
+    await pieces.aclose()
+    await pieces.aclose()
+    assert (reader.fileno(), [chunk async for chunk in pieces]) == (-1, [])
+
+
+async def test_pieces_that_are_not_there_any_more_are_an_error(ten: Path) -> None:
+    pieces = FilePieces(open_reader(ten), [range(8, 12)], asyncio.to_thread)
+    assert await anext(pieces) == b"89"
+    with pytest.raises(OSError, match="became shorter while it was sent: 2 bytes of it are missing"):
+        await anext(pieces)
+    await pieces.aclose()

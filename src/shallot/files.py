@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
 from threading import Lock
 
 from .types import RunInThread
 
-__all__ = ["CHUNK_BYTES", "FileReader", "FileStream", "open_reader"]
+__all__ = ["CHUNK_BYTES", "FilePieces", "FileReader", "FileStream", "open_reader"]
 
 CHUNK_BYTES = 65_536
 """How much of a file is read, and sent, at once."""
@@ -28,9 +29,11 @@ class FileReader:
         self._ended = False
         self._lock = Lock()
 
-    def read(self, max_bytes: int) -> bytes:
-        """At most ``max_bytes`` from where the last read ended; ``b""`` at the end of the file and after ``close``."""
+    def read(self, max_bytes: int, position: int | None = None) -> bytes:
+        """At most ``max_bytes`` from ``position``, or from where the last read ended; ``b""`` at the end of the file and after ``close``."""
         with self._lock:
+            if self._descriptor >= 0 and position is not None:
+                os.lseek(self._descriptor, position, os.SEEK_SET)
             chunk = b"" if self._descriptor < 0 else os.read(self._descriptor, max_bytes)
         if self._ended:
             self.close()
@@ -88,4 +91,36 @@ class FileStream(AsyncIterator[bytes]):
 
     async def aclose(self) -> None:
         self._left = 0
+        self._reader.close()
+
+
+class FilePieces(AsyncIterator[bytes]):
+    """Some bytes as they are, and of ``reader`` what stands at the positions of some ranges, in order; ``aclose`` ends the reader, begun or not.
+
+    A file that turns out shorter is an ``OSError``, as in ``FileStream``.
+    """
+
+    __slots__ = ("_pieces", "_reader", "_run_in_thread")
+
+    def __init__(self, reader: FileReader, pieces: Iterable[bytes | range], run_in_thread: RunInThread) -> None:
+        self._reader = reader
+        self._pieces = deque(pieces)
+        self._run_in_thread = run_in_thread
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            self._reader.close()
+            raise StopAsyncIteration
+        piece = self._pieces.popleft()
+        if isinstance(piece, bytes):
+            return piece
+        chunk = await self._run_in_thread(self._reader.read, min(len(piece), CHUNK_BYTES), piece.start)
+        if not chunk:
+            raise OSError(f"the file became shorter while it was sent: {len(piece)} bytes of it are missing")
+        if len(chunk) < len(piece):
+            self._pieces.appendleft(piece[len(chunk) :])
+        return chunk
+
+    async def aclose(self) -> None:
+        self._pieces.clear()
         self._reader.close()

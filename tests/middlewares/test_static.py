@@ -6,19 +6,23 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shallot import build_server, standard_not_found
 from shallot.codec.dates import format_date
 from shallot.compose import apply_middleware
 from shallot.files import CHUNK_BYTES
 from shallot.middlewares import static
 from shallot.middlewares.content_type import wrap_content_type
 from shallot.middlewares.static import static_request, static_response, wrap_static
+from shallot.testing import client
 
 PASSED_ON = {"status": 218, "body": b"passed on"}
 SECOND = 1_000_000_000
@@ -92,6 +96,7 @@ async def test_files_below_the_folder(root: Path, path: str, sent: bytes) -> Non
         "etag": f'"{MODIFIED * SECOND:x}-{len(sent):x}"',
         "accept-ranges": "bytes",
         "cache-control": "no-cache",
+        "x-content-type-options": "nosniff",
         "content-length": str(len(sent)),
     }
 
@@ -284,7 +289,7 @@ MISSING = [
 
 @pytest.mark.parametrize("path", TRAVERSALS, ids=ascii)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_traversals_are_404(root: Path, path: str, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_C1_traversal_is_404(root: Path, path: str, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = build(root, index="index.html")
     with no_disk(monkeypatch):
         response = await app({"method": method, "path": path})
@@ -292,7 +297,7 @@ async def test_traversals_are_404(root: Path, path: str, method: str, monkeypatc
 
 
 @pytest.mark.parametrize("path", HOSTILE, ids=ascii)
-async def test_hostile_names_cost_no_look_at_the_disk(root: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_C3_C10_hostile_and_hidden_names_cost_no_look_at_the_disk(root: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = build(root)
     with no_disk(monkeypatch):
         assert await app({"method": "GET", "path": path}) is PASSED_ON
@@ -306,7 +311,7 @@ async def test_the_spy_sees(root: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("follow_symlinks", [False, True])
 @pytest.mark.parametrize("path", MISSING, ids=lambda path: path[:30])
-async def test_what_is_not_there_goes_on(root: Path, path: str, follow_symlinks: bool) -> None:
+async def test_C1_C2_C8_what_is_not_there_goes_on(root: Path, path: str, follow_symlinks: bool) -> None:
     assert await ask(root, path, follow_symlinks=follow_symlinks) is PASSED_ON
 
 
@@ -337,7 +342,7 @@ LINKS = {"/out.txt": b"SECRET", "/in.css": b"a {}", "/outdir/x": b"SECRET", "/lo
 
 
 @pytest.mark.parametrize("path", LINKS)
-async def test_links_are_not_followed(linked: Path, path: str) -> None:
+async def test_C4_links_are_not_followed(linked: Path, path: str) -> None:
     assert await ask(linked, path) is PASSED_ON
 
 
@@ -361,7 +366,7 @@ async def test_the_folder_itself_may_be_a_link(root: Path) -> None:
 
 
 @pytest.mark.parametrize("follow_symlinks", [False, True])
-async def test_a_pipe_is_never_opened(root: Path, follow_symlinks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_C8_a_pipe_is_never_opened(root: Path, follow_symlinks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(root / "static/pipe")
     opened, real = [], os.open
     monkeypatch.setattr(static.os, "open", lambda path, *args, **keywords: (opened.append(str(path)), real(path, *args, **keywords))[1])
@@ -384,12 +389,13 @@ async def test_what_became_a_link_between_looking_and_opening_is_not_followed(li
     assert await asyncio.wait_for(app({"method": "GET", "path": "/out.txt"}), 10) is PASSED_ON
 
 
-async def test_swapping_a_file_for_a_link_leaks_nothing(root: Path) -> None:
-    """A thread swaps without pause; it is joined before the test ends."""
-    stop, target = threading.Event(), root / "static/swapped"
+async def test_C4_swapping_a_file_for_a_link_leaks_nothing(root: Path) -> None:
+    """A thread swaps file and link 10,000 times; it is joined before the test ends."""
+    target, coded, swaps = root / "static/swapped", root / "static/swap.gz", 0
 
     def swap() -> None:
-        while not stop.is_set():
+        nonlocal swaps
+        while swaps < 10_000:
             for source in (root / "secret.txt", None):
                 fresh = root / "fresh"
                 fresh.unlink(missing_ok=True)
@@ -397,16 +403,24 @@ async def test_swapping_a_file_for_a_link_leaks_nothing(root: Path) -> None:
                     fresh.write_bytes(b"public")
                 else:
                     fresh.symlink_to(source)
-                fresh.replace(target)
+                fresh.replace(target if swaps % 3 else coded)
+                swaps += 1
 
+    app, seen = build(root, precompressed=True), set()
+    (root / "static/swap").write_bytes(b"original")
+    os.utime(root / "static/swap", (0, 0))
     thread = threading.Thread(target=swap)
     thread.start()
     try:
-        seen = {(await ask(root, "/swapped")).get("sent") for _ in range(500)}
+        while thread.is_alive():
+            for path in ("/swapped", "/swap.gz", "/swap"):
+                response = await app({"method": "GET", "path": path, "headers": {"accept-encoding": "gzip"}})
+                if "stream" in response:
+                    seen.add(b"".join([chunk async for chunk in response["stream"]]))
     finally:
-        stop.set()
+        swaps = 10_000
         thread.join(10)
-    assert seen <= {None, b"public"}
+    assert seen == {b"public", b"original"}
 
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR])
@@ -437,7 +451,7 @@ def raising(number: int) -> Any:
 # ---- threads, descriptors, changes
 
 
-async def test_all_work_on_the_disk_is_done_in_the_threads_of_the_app(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_C11_all_work_on_the_disk_is_done_in_the_threads_of_the_app(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "static/large").write_bytes(bytes(2 * CHUNK_BYTES))
     loop, visits, here = threading.get_ident(), [], set()
 
@@ -457,10 +471,10 @@ async def test_all_work_on_the_disk_is_done_in_the_threads_of_the_app(root: Path
 
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("closed", [False, True], ids=["dropped", "closed"])
-async def test_a_download_that_was_left_holds_nothing(root: Path, begun: bool, closed: bool) -> None:
+async def test_C12_a_download_that_was_left_holds_nothing(root: Path, begun: bool, closed: bool) -> None:
     (root / "static/large").write_bytes(bytes(3 * CHUNK_BYTES))
     app = build(root)
-    for _ in range(20):
+    for _ in range(2_500):  # four times
         response: Any = await app({"method": "GET", "path": "/large"})
         if begun:
             await anext(response["stream"])
@@ -487,7 +501,7 @@ async def test_a_file_that_is_replaced_meanwhile_is_sent_as_it_was(root: Path) -
     assert b"".join([chunk async for chunk in response["stream"]]) == b"a" * 3 * CHUNK_BYTES
 
 
-async def test_a_file_that_is_cut_meanwhile_is_an_error(root: Path) -> None:
+async def test_C7_a_file_that_is_cut_meanwhile_is_an_error(root: Path) -> None:
     path = root / "static/large"
     path.write_bytes(bytes(3 * CHUNK_BYTES))
     response: Any = await build(root)({"method": "GET", "path": "/large"})
@@ -552,7 +566,13 @@ DATE, EARLIER, LATER = (format_date(MODIFIED + shift) for shift in (0, -60, 60))
         ({"range": "bytes=-1"}, 206, b"9"),
         ({"range": "bytes=0-"}, 206, b"0123456789"),
         ({"range": "bytes=10-"}, 416, None),
-        ({"range": "bytes=0-1,3-4"}, 200, b"0123456789"),
+        ({"range": "bytes=0-,0-"}, 200, b"0123456789"),
+        ({"range": "bytes=" + "0-0," * 17}, 200, b"0123456789"),
+        ({"range": "bytes=5-2"}, 200, b"0123456789"),
+        ({"range": "bytes=-99999999999999999999"}, 200, b"0123456789"),
+        ({"range": "bytes=-0"}, 416, None),
+        ({"range": "bytes=12-,10-11"}, 416, None),
+        ({"range": "bytes=3-4,99-"}, 206, b"34"),
         ({"range": "bytes=" + "0-," * 10_000}, 200, b"0123456789"),
         ({"range": "items=0-1"}, 200, b"0123456789"),
         ({"range": "bytes=2-4", "if-range": ETAG}, 206, b"234"),
@@ -565,7 +585,7 @@ DATE, EARLIER, LATER = (format_date(MODIFIED + shift) for shift in (0, -60, 60))
     ],
     ids=lambda value: " ".join(f"{k}={v[:40]}" for k, v in value.items()) if isinstance(value, dict) else None,
 )
-async def test_conditions_and_ranges(root: Path, headers: dict[str, str], status: int, sent: bytes | None) -> None:
+async def test_C5_C6_conditions_and_ranges(root: Path, headers: dict[str, str], status: int, sent: bytes | None) -> None:
     response = await ask(root, "/plain", headers=headers)
     assert (response["status"], response.get("sent")) == (status, sent)
     assert int(response["headers"].get("content-length", 0)) == len(sent if sent is not None else response["body"])
@@ -576,7 +596,7 @@ async def test_not_modified_says_what_may_be_kept(root: Path) -> None:
     assert response == {"status": 304, "body": b"", "headers": {"last-modified": DATE, "etag": ETAG, "accept-ranges": "bytes", "cache-control": "no-cache"}}
 
 
-@pytest.mark.parametrize(("text", "expected"), [("bytes=2-4", "bytes 2-4/10"), ("bytes=10-", "bytes */10"), ("bytes=0-1,3-4", None)])
+@pytest.mark.parametrize(("text", "expected"), [("bytes=2-4", "bytes 2-4/10"), ("bytes=10-", "bytes */10"), ("bytes=0-1,3-4", None), ("bytes=0-,0-", None)])
 async def test_content_range(root: Path, text: str, expected: str | None) -> None:
     assert (await ask(root, "/plain", headers={"range": text}))["headers"].get("content-range") == expected
 
@@ -594,8 +614,8 @@ async def test_the_tag_changes_with_size_and_time(root: Path) -> None:
 
 
 def test_a_file_older_than_1970() -> None:
-    response, part = static_response({"method": "GET", "headers": {"if-modified-since": format_date(0)}}, 1, -1)
-    assert (response["status"], response["headers"]["last-modified"], part) == (304, "Wed, 31 Dec 1969 23:59:59 GMT", range(0))
+    response, pieces = static_response({"method": "GET", "headers": {"if-modified-since": format_date(0)}}, 1, -1)
+    assert (response["status"], response["headers"]["last-modified"], pieces) == (304, "Wed, 31 Dec 1969 23:59:59 GMT", ())
 
 
 @pytest.mark.parametrize(
@@ -618,3 +638,242 @@ def test_is_a_marked_factory(root: Path) -> None:
     assert getattr(wrap_static("static", str(root)), "spec")["name"] == "wrap_static"  # noqa: B009
     with pytest.raises(TypeError, match="wrap_static needs static_folder"):
         apply_middleware(wrap_static)
+
+
+# ---- several ranges at once
+
+
+async def test_C5_several_ranges_are_one_multipart_answer(root: Path) -> None:
+    (root / "static/large.css").write_bytes(bytes(2 * CHUNK_BYTES) + b"the end")
+    size = 2 * CHUNK_BYTES + 7
+    response = await ask(root, "/large.css", headers={"range": f"bytes=-3,0-{CHUNK_BYTES + 1},2-2"})
+    assert (response["status"], response["headers"]["content-length"]) == (206, str(len(response["sent"])))
+    assert "content-range" not in response["headers"]
+    head = f"content-type: {response['headers']['content-type']}\r\n\r\n".encode()
+    parts = [(part["content-range"], part["content-type"], part.get_payload(decode=True)) for part in message_from_bytes(head + response["sent"]).walk()][1:]
+    assert parts == [
+        (f"bytes {size - 3}-{size - 1}/{size}", "text/css", b"end"),
+        (f"bytes 0-{CHUNK_BYTES + 1}/{size}", "text/css", bytes(CHUNK_BYTES + 2)),
+        (f"bytes 2-2/{size}", "text/css", b"\0"),
+    ]
+
+
+async def test_each_multipart_answer_has_a_boundary_of_its_own(root: Path) -> None:
+    asked = {"range": "bytes=0-1,3-4"}
+    assert len({(await ask(root, "/plain", headers=asked))["headers"]["content-type"] for _ in range(5)}) == 5
+
+
+async def test_wrap_content_type_leaves_a_multipart_answer_alone(root: Path) -> None:
+    app = apply_middleware(wrap_content_type(), wrap_static("static", str(root)))(next_handler)
+    response = await app({"method": "GET", "path": "/a.css", "headers": {"range": "bytes=0-0,2-2"}})
+    await response["stream"].aclose()
+    assert response["headers"]["content-type"].startswith("multipart/byteranges; boundary=")
+
+
+# ---- siblings that were compressed before
+
+
+@pytest.fixture
+def coded(root: Path) -> Path:
+    for name in ("a.css.br", "a.css.zst", "a.css.gz", "sub/index.html.gz", "orphan.css.gz", "plain.br"):
+        (root / "static" / name).write_bytes(f"[{name}]".encode())
+        os.utime(root / "static" / name, ns=(MODIFIED * SECOND, MODIFIED * SECOND))
+    os.utime(root / "static/plain.br", (MODIFIED - 1, MODIFIED - 1))
+    return root
+
+
+ACCEPTED = [
+    (None, None),
+    ("", None),
+    ("identity", None),
+    ("deflate", None),
+    ("gzip", "gzip"),
+    ("x-gzip", "gzip"),
+    ("GZIP", "gzip"),
+    ("gzip, deflate, br, zstd", "br"),
+    ("gzip, deflate, zstd", "zstd"),
+    ("br;q=0.1, gzip;q=0.9", "gzip"),
+    ("br;q=0, gzip", "gzip"),
+    ("gzip;q=0", None),
+    ("*", "br"),
+    ("*;q=0", None),
+    ("br;q=0, *", "zstd"),
+    ("identity;q=0", None),
+    ("identity;q=0, gzip", "gzip"),
+    ("identity, gzip;q=0.5", None),
+    ("gzip;q=x", None),
+]
+
+
+@pytest.mark.parametrize(("accepted", "encoding"), ACCEPTED, ids=str)
+async def test_the_sibling_that_the_client_likes_best(coded: Path, accepted: str | None, encoding: str | None) -> None:
+    headers = {} if accepted is None else {"accept-encoding": accepted}
+    response = await ask(coded, "/a.css", headers=headers, precompressed=True)
+    suffix = {"br": ".br", "zstd": ".zst", "gzip": ".gz", None: None}[encoding]
+    assert response["sent"] == (b"a {}" if suffix is None else f"[a.css{suffix}]".encode())
+    assert (response["headers"].get("content-encoding"), response["headers"]["vary"]) == (encoding, "accept-encoding")
+    assert int(response["headers"]["content-length"]) == len(response["sent"])
+
+
+ALL = {"accept-encoding": "br, gzip, zstd"}
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "sent"),
+    [
+        pytest.param("/sub/index.html", {}, b"[sub/index.html.gz]", id="the one that is there"),
+        pytest.param("/sub/", {"index": "index.html"}, b"[sub/index.html.gz]", id="an index"),
+        pytest.param("/plain", {}, b"0123456789", id="older than its file"),
+        pytest.param("/orphan.css", {}, None, id="without its file"),
+        pytest.param("/a.css.gz", {}, b"[a.css.gz]", id="asked for by its own name"),
+        pytest.param("/a.css", {"precompressed": False}, b"a {}", id="not asked for"),
+        pytest.param("/a.css", {"follow_symlinks": True}, b"[a.css.br]", id="where links are followed"),
+    ],
+)
+async def test_which_sibling_is_sent(coded: Path, path: str, options: Any, sent: bytes | None) -> None:
+    response = await ask(coded, path, headers=ALL, **{"precompressed": True, **options})
+    assert response.get("sent") == sent
+
+
+async def test_C4_a_sibling_that_is_a_link_is_not_sent(coded: Path) -> None:
+    (coded / "static/a.css.br").unlink()
+    (coded / "static/a.css.br").symlink_to(coded / "secret.txt")
+    (coded / "static/a.css.zst").unlink()
+    os.mkfifo(coded / "static/a.css.zst")
+    assert (await ask(coded, "/a.css", headers=ALL, precompressed=True))["sent"] == b"[a.css.gz]"
+
+
+async def test_a_failing_disk_at_a_sibling_is_an_error(coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.open
+
+    def fail(path: Any, *args: Any, **keywords: Any) -> int:
+        if str(path).endswith(".br"):
+            raise OSError(errno.EIO, "planted")
+        return real(path, *args, **keywords)
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(OSError, match="planted"):
+        await ask(coded, "/a.css", headers=ALL, precompressed=True)
+
+
+async def test_each_coding_has_its_own_tag_and_its_own_ranges(coded: Path) -> None:
+    tags = [(await ask(coded, "/a.css", headers={"accept-encoding": name}, precompressed=True))["headers"]["etag"] for name in ("br", "zstd", "gzip", "x")]
+    assert len(set(tags)) == 4
+    part = await ask(coded, "/a.css", headers={**ALL, "range": "bytes=1-2", "if-range": tags[0]}, precompressed=True)
+    assert (part["status"], part["sent"], part["headers"]["content-encoding"]) == (206, b"a.", "br")
+    kept = await ask(coded, "/a.css", headers={**ALL, "if-none-match": tags[0]}, precompressed=True)
+    assert (kept["status"], kept["headers"].get("content-encoding"), kept["headers"]["vary"]) == (304, None, "accept-encoding")
+    assert (await ask(coded, "/a.css", headers={**ALL, "if-none-match": tags[3]}, precompressed=True))["status"] == 200
+
+
+async def test_a_large_sibling_is_sent_by_the_server(coded: Path) -> None:
+    (coded / "static/a.css.br").write_bytes(bytes(CHUNK_BYTES + 1))
+    response = await ask(coded, "/a.css", "GET", ALL, OFFERED, precompressed=True, follow_symlinks=True)
+    assert (response["file"], response["headers"]["content-encoding"]) == (str(coded / "static/a.css.br"), "br")
+
+
+# ---- what users sent
+
+
+@pytest.mark.parametrize("name", ["x.svg", "x.html.jpg", "x", "x.unknown", 'k\u00e4se "b".html'])
+async def test_C9_active_uploads_are_saved_and_never_run(root: Path, name: str) -> None:
+    (root / "static" / name).write_bytes(b"<script>")
+    app = apply_middleware(wrap_content_type(), wrap_static("static", str(root), download=True, precompressed=True))(next_handler)
+    response = await app({"method": "GET", "path": f"/{name}"})
+    await response["stream"].aclose()
+    types = {"x.svg": "image/svg+xml", "x.html.jpg": "image/jpeg", 'k\u00e4se "b".html': "text/html"}
+    assert {key: response["headers"][key] for key in ("content-type", "content-disposition", "content-security-policy", "x-content-type-options")} == {
+        "content-type": types.get(name, "application/octet-stream"),
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "content-security-policy": "sandbox; default-src 'none'",
+        "x-content-type-options": "nosniff",
+    }
+
+
+async def test_a_compressed_sibling_is_saved_under_the_name_of_its_file(coded: Path) -> None:
+    response = await ask(coded, "/a.css", headers=ALL, precompressed=True, download=True)
+    assert (response["sent"], response["headers"]["content-disposition"]) == (b"[a.css.br]", "attachment; filename*=UTF-8''a.css")
+
+
+# ---- rows of the list of threats, as they stand there
+
+
+C1 = [
+    *("/../secret.txt", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/..\\secret.txt", "/....//secret.txt", "/..;/secret.txt", "/%252e%252e/secret.txt"),
+    *("//etc/passwd", "/etc/passwd", "/.../secret.txt", "/..../secret.txt", "/secret.txt.", "/a.css./../../secret.txt", "/./../secret.txt"),
+    *("/sub/../../secret.txt", "/sub/..\\..\\secret.txt", "/..%5csecret.txt", "/%c0%ae%c0%ae/secret.txt", "/..%c0%afsecret.txt", "/..%00/secret.txt"),
+    *("/..\0/secret.txt", "/..%0d/secret.txt", "/../static/../secret.txt", "/.//../secret.txt", "/.\\./secret.txt", "/\\../secret.txt", "/..//secret.txt"),
+    *("/../../../../../../../../etc/passwd", "/..../../secret.txt", "/~/secret.txt", "/%2e%2e%2fsecret.txt", "/%2e./secret.txt", "/.%2e/secret.txt"),
+    *(
+        "/..%u2215secret.txt",
+        "/..\u2215secret.txt",
+        "/..\uff0fsecret.txt",
+        "/\uff0e\uff0e/secret.txt",
+        "/file:///etc/passwd",
+        "/C:\\secret.txt",
+        "/?/../secret.txt",
+    ),
+]
+
+
+@pytest.mark.parametrize("follow_symlinks", [False, True])
+@pytest.mark.parametrize("path", C1, ids=ascii)
+async def test_C1_forty_forms_of_traversal(root: Path, path: str, follow_symlinks: bool) -> None:
+    assert (await ask(root, path, follow_symlinks=follow_symlinks))["status"] in {404, 218}
+
+
+@pytest.mark.parametrize("path", ["-secret/x", "/-secret/x", "1.txt", "/../static-secret/x", "/../static1.txt", "/static-secret/x", "/static1.txt"])
+@pytest.mark.parametrize("prefix", ["/", "/static"])
+async def test_C2_a_sibling_with_the_same_prefix(root: Path, path: str, prefix: str) -> None:
+    for asked in (path, f"/static{path}"):
+        assert (await ask(root, asked, prefix=prefix))["status"] in {404, 218}
+
+
+@pytest.mark.parametrize("path", ["/pipe", "/" + "x" * 300, "/loop", "/closed", "/sub", "/device"])
+async def test_C8_special_files_are_not_there(root: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(root / "static/pipe")
+    (root / "static/loop").symlink_to("loop")
+    (root / "static/device").symlink_to("/dev/zero")
+    (root / "static/closed").write_bytes(b"x")
+    real = os.open
+
+    def guarded(name: Any, *args: Any, **keywords: Any) -> int:  # as mode 000 does, for everybody but root
+        if str(name).endswith("closed"):
+            raise PermissionError(errno.EACCES, "closed")
+        return real(name, *args, **keywords)
+
+    monkeypatch.setattr(os, "open", guarded)
+    assert await asyncio.wait_for(ask(root, path), 10) is PASSED_ON
+
+
+@pytest.mark.parametrize("path", ["/.git/config", "/.env", "/a/.x/y", "/"])
+async def test_C10_hidden_files_and_listings(root: Path, path: str) -> None:
+    assert await ask(root, path) is PASSED_ON
+
+
+@pytest.mark.parametrize("path", ["/k\u00e4se/../x", "/../k\u00e4se", "/k\u00e4se b.txt"])
+async def test_C13_lengths_count_bytes(root: Path, path: str) -> None:
+    async with client(build_server(apply_middleware(wrap_static("static", str(root)))(standard_not_found))) as c:
+        for headers in ({}, {"range": "bytes=99-"}, {"if-match": '"x"'}):
+            answer = await c.get(quote(path), headers=headers)
+            assert int(answer["headers"]["content-length"]) == len(answer["body"])
+
+
+@pytest.mark.parametrize("change", ["truncated", "grown"])
+async def test_C7_never_more_than_announced_and_less_is_a_cut(root: Path, change: str) -> None:
+    path, size = root / "static/large", 40 * CHUNK_BYTES
+    path.write_bytes(bytes(size))
+    app = build_server(apply_middleware(wrap_static("static", str(root)))(standard_not_found))
+    read = 0
+    async with client(app, raise_errors=False) as c, c.stream("GET", "/large") as answer:
+        async for chunk in answer:
+            if not read:
+                os.truncate(path, CHUNK_BYTES if change == "truncated" else 2 * size)
+            read += len(chunk)
+    assert (answer.cut, read == size) == ((True, False) if change == "truncated" else (False, True))
+
+
+@pytest.mark.parametrize("path", ["//evil.com/", "/\\evil.com/", "/%5Cevil.com/", "///", "/%2F/evil.com", "/sub", "/sub/deep", "//evil.com/sub"])
+async def test_B7_no_slash_is_ever_added_by_a_redirect(root: Path, path: str) -> None:
+    response = await ask(root, path, index="index.html")
+    assert (response["status"], "location" in response.get("headers", {})) == (218, False)

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
-import stat
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from ..codec.conditional import check_preconditions, is_range_current
 from ..codec.dates import format_date
 from ..codec.filenames import parse_file_path
 from ..codec.mime import OCTET_STREAM, guess_type
-from ..codec.ranges import format_content_range, parse_range
+from ..codec.negotiation import best_encoding
+from ..codec.ranges import format_byteranges, format_content_range, parse_ranges
 from ..compose import middleware_factory
-from ..files import CHUNK_BYTES, FileReader, FileStream
+from ..files import CHUNK_BYTES, FilePieces, FileReader
+from ..folder import NOT_THERE, open_below
 from ..response import problem, respond404, respond_not_modified, with_header
 from ..types import Handler, Middleware, NextMiddleware, Response, RunInThread
 
 __all__ = ["static_request", "static_response", "wrap_static"]
 
 _METHODS = ("GET", "HEAD")
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-_FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)  # non-blocking: a pipe put in the file's place cannot hold us
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
-_NOT_SERVED = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EMLINK, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ENXIO, errno.EINVAL}
+_SIBLINGS: Mapping[str, str] = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
+"""Content coding -> what is put behind a file's name where that holds it so coded. The densest first."""
+_SANDBOX = "sandbox; default-src 'none'"
 
 
 def static_request(request: Mapping[str, Any], *, prefix: str = "/", index: str | None = None) -> Sequence[str] | None:
@@ -42,34 +43,62 @@ def static_request(request: Mapping[str, Any], *, prefix: str = "/", index: str 
 
 
 def static_response(
-    request: Mapping[str, Any], size: int, modified_ns: int, *, content_type: str | None = None, cache_control: str | None = None
-) -> tuple[Response, range]:
-    """The answer about a file of ``size`` bytes, last changed at ``modified_ns``, and the positions in it that are its body: 200, 206, 304, 412 or 416.
+    request: Mapping[str, Any],
+    size: int,
+    modified_ns: int,
+    *,
+    content_type: str | None = None,
+    encoding: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    part_type: str | None = None,
+) -> tuple[Response, Sequence[bytes | range]]:
+    """The answer about a file of ``size`` bytes, last changed at ``modified_ns``, and of what its body is made: bytes, and positions in the file.
+
+    200, 206 (of several ranges: ``multipart/byteranges``, whose parts are of ``part_type``), 304, 412 or 416. ``headers`` stand on 200, 206 and 304.
 
     >>> static_response({"method": "GET", "headers": {"range": "bytes=2-"}}, 5, 0)[1]
-    range(2, 5)
+    [range(2, 5)]
     """
     method, asked = request["method"], request.get("headers", {})
-    etag, modified_s = f'"{modified_ns:x}-{size:x}"', modified_ns // 1_000_000_000
-    headers = {"last-modified": format_date(modified_s), "etag": etag, "accept-ranges": "bytes"}
-    if cache_control is not None:
-        headers["cache-control"] = cache_control
+    etag, modified_s = f'"{modified_ns:x}-{size:x}{f"-{encoding}" if encoding else ""}"', modified_ns // 1_000_000_000
+    kept = {"last-modified": format_date(modified_s), "etag": etag, "accept-ranges": "bytes", **(headers or {})}
     match check_preconditions(method, asked, etag, modified_s):
         case 304:
-            return respond_not_modified(headers), range(0)
+            return respond_not_modified(kept), ()
         case 412:
-            return problem(412), range(0)
+            return problem(412), ()
         case _:
-            whole = range(size)
+            full = {**kept, "x-content-type-options": "nosniff"}
+    if encoding is not None:
+        full["content-encoding"] = encoding
+    is_partial = method == "GET" and "range" in asked and is_range_current(asked.get("if-range"), etag, modified_s)
+    parts = parse_ranges(asked["range"], size) if is_partial else None
+    pieces: Sequence[bytes | range]
+    match parts:
+        case None:
+            status, pieces = 200, [range(size)] if size else []
+        case ():
+            return with_header(problem(416), "content-range", format_content_range(range(0), size)), ()
+        case (part,):
+            status, pieces = 206, [part]
+            full["content-range"] = format_content_range(part, size)
+        case _:
+            boundary = secrets.token_hex(16)
+            status, pieces = 206, format_byteranges(parts, size, boundary, part_type)
+            content_type = f"multipart/byteranges; boundary={boundary}"
     if content_type is not None:
-        headers["content-type"] = content_type
-    part = parse_range(asked["range"], size) if method == "GET" and "range" in asked and is_range_current(asked.get("if-range"), etag, modified_s) else None
-    if part is None:
-        return {"status": 200, "body": b"", "headers": {**headers, "content-length": str(size)}}, range(0) if method == "HEAD" else whole
-    where = format_content_range(part, size)
-    if not part:
-        return with_header(problem(416), "content-range", where), part
-    return {"status": 206, "body": b"", "headers": {**headers, "content-range": where, "content-length": str(len(part))}}, part
+        full["content-type"] = content_type
+    full["content-length"] = str(sum(map(len, pieces)))
+    return {"status": status, "body": b"", "headers": full}, pieces if method == "GET" else ()
+
+
+class _Choices(NamedTuple):
+    """The options that one answer depends on."""
+
+    follow_symlinks: bool
+    headers: Mapping[str, str]
+    precompressed: bool
+    download: bool
 
 
 @middleware_factory
@@ -81,6 +110,8 @@ def wrap_static(
     index: str | None = None,
     cache_control: str | None = "no-cache",
     follow_symlinks: bool = False,
+    precompressed: bool = False,
+    download: bool = False,
 ) -> Middleware:
     """Answer GET and HEAD with the files below ``static_folder``; all else, and what is no such file, goes on to the next.
 
@@ -92,9 +123,12 @@ def wrap_static(
     | ``index`` | the file that answers for a path that ends with ``/`` | none |
     | ``cache_control`` | that header; ``None`` sends none | ``"no-cache"``: ask each time, 304 if unchanged |
     | ``follow_symlinks`` | follow links, wherever they lead; lets the server send large files itself (pathsend) | no link is followed |
+    | ``precompressed`` | send ``a.css.br``, ``.zst`` or ``.gz`` in place of ``a.css`` to who takes that coding, where it is there and not older | ``False`` |
+    | ``download`` | for folders of what users sent: saved, never shown (``content-disposition``), and in a sandbox where it is shown all the same | ``False`` |
 
-    Sends ``etag`` (strong, from size and time) and ``last-modified``; honours preconditions (RFC 9110 13.2.2) and one ``range`` (206, 416); several
-    are answered with the whole file. No ``content-type``, except for ``index``: put ``wrap_content_type`` outside. A path with ``../`` is 404.
+    Sends ``etag`` (strong, from size, time and coding) and ``last-modified``; honours preconditions (RFC 9110 13.2.2) and up to 16 ranges (206, 416)
+    that are together no longer than the file. No ``content-type``, except for ``index``: put ``wrap_content_type`` outside; but
+    ``x-content-type-options: nosniff``. A path with ``../`` is 404; there are no listings and no redirects.
     Hidden files (but ``.well-known``), names that are special on any operating system (``codec.filenames``), folders and devices are never served.
     All work on the disk is done in threads; the file is opened once, and what was checked is what is sent, whatever happens to its name meanwhile.
     A folder that does not exist is a ``NotADirectoryError`` here, at once.
@@ -108,7 +142,12 @@ def wrap_static(
         raise ValueError(f"wrap_static: index must be one plain file name, got {index!r}")
     mount = prefix.rstrip("/") + "/"
     index_type = index and (guess_type(index) or OCTET_STREAM)
-    answer = partial(_answer, folder, follow_symlinks=follow_symlinks, cache_control=cache_control)
+    fixed = {
+        **({} if cache_control is None else {"cache-control": cache_control}),
+        **({"vary": "accept-encoding"} if precompressed else {}),
+        **({"content-security-policy": _SANDBOX} if download else {}),
+    }
+    answer = partial(_answer, folder, _Choices(follow_symlinks, fixed, precompressed, download))
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def static(handler: Handler, request: Any) -> Response:
@@ -136,61 +175,64 @@ def _find_folder(static_folder: str, root_path: str) -> str:
     raise NotADirectoryError(f"wrap_static: no such folder: {' or '.join(candidates)}; static_folder is taken below root_path={root_path!r}")
 
 
-def _answer(
-    folder: str, names: Sequence[str], request: Mapping[str, Any], *, follow_symlinks: bool, cache_control: str | None, content_type: str | None
-) -> Response | None:
+def _answer(folder: str, choices: _Choices, names: Sequence[str], request: Mapping[str, Any], *, content_type: str | None) -> Response | None:
     """All work on the disk up to the first chunk, in one visit to a thread; ``None`` where there is no file to serve."""
     try:
-        reader = _open_anywhere(folder, names) if follow_symlinks else _open_beneath(folder, names)
+        reader = open_below(folder, names, follow_symlinks=choices.follow_symlinks)
     except OSError as error:
-        if error.errno in _NOT_SERVED:
+        if error.errno in NOT_THERE:
             return None
         raise
-    file = os.fstat(reader.fileno())
-    response, part = static_response(request, file.st_size, file.st_mtime_ns, content_type=content_type, cache_control=cache_control)
-    if not part:
+    sent, encoding = names, None
+    if choices.precompressed:
+        reader, sent, encoding = _choose_sibling(folder, choices, names, request, reader)
+    file, headers = os.fstat(reader.fileno()), choices.headers
+    if choices.download:
+        headers = {**headers, "content-disposition": f"attachment; filename*=UTF-8''{quote(names[-1], safe='')}"}  # RFC 8187
+    part_type = content_type or guess_type(names[-1])
+    response, pieces = static_response(
+        request, file.st_size, file.st_mtime_ns, content_type=content_type, encoding=encoding, headers=headers, part_type=part_type
+    )
+    if not pieces:
         reader.close()
         return response
-    if follow_symlinks and response["status"] == 200 and len(part) > CHUNK_BYTES and "http.response.pathsend" in (request.get("extensions") or ()):
+    is_large = response["status"] == 200 and file.st_size > CHUNK_BYTES
+    if choices.follow_symlinks and is_large and "http.response.pathsend" in (request.get("extensions") or ()):
         reader.close()
-        return {"status": 200, "headers": response.get("headers", {}), "file": os.path.join(folder, *names)}
-    os.lseek(reader.fileno(), part.start, os.SEEK_SET)
-    first = reader.read(min(len(part), CHUNK_BYTES))
-    return {**response, "stream": FileStream(reader, len(part), request.get("run_in_thread", asyncio.to_thread), first)}
+        return {"status": 200, "headers": response.get("headers", {}), "file": os.path.join(folder, *sent)}
+    return {**response, "stream": FilePieces(reader, _begun(reader, pieces), request.get("run_in_thread", asyncio.to_thread))}
 
 
-def _open_beneath(folder: str, names: Sequence[str]) -> FileReader:
-    """Step by step from the folder's own descriptor, following no link at any step."""
-    if os.open not in os.supports_dir_fd:
-        return _open_resolved(folder, names)
-    where = os.open(folder, _FOLDER)
-    try:
-        for name in names[:-1]:
-            outer, where = where, os.open(name, _FOLDER | _NO_FOLLOW, dir_fd=where)
-            os.close(outer)
-        return _open_regular(names[-1], where, follow=False)
-    finally:
-        os.close(where)
-
-
-def _open_resolved(folder: str, names: Sequence[str]) -> FileReader:
-    """Where the system opens nothing relative to a descriptor (Windows): refuse a path that resolves to another one, capitals included."""
-    path = os.path.join(os.path.realpath(folder), *names)
-    if os.path.realpath(path) != path:
-        raise FileNotFoundError(errno.ENOENT, "leads elsewhere", path)
-    return _open_regular(path, None, follow=False)
-
-
-def _open_anywhere(folder: str, names: Sequence[str]) -> FileReader:
-    return _open_regular(os.path.join(folder, *names), None, follow=True)
-
-
-def _open_regular(path: str, where: int | None, *, follow: bool) -> FileReader:
-    """Nothing but a regular file is ever opened: opening a pipe or a device may do something."""
-    if not stat.S_ISREG(os.stat(path, dir_fd=where, follow_symlinks=follow).st_mode):
-        raise FileNotFoundError(errno.ENOENT, "not a regular file", path)
-    reader = FileReader(os.open(path, _FILE if follow else _FILE | _NO_FOLLOW, dir_fd=where))
-    if not stat.S_ISREG(os.fstat(reader.fileno()).st_mode):
+def _begun(reader: FileReader, pieces: Sequence[bytes | range]) -> Sequence[bytes | range]:
+    """The first chunk is read while we are here; a file that fits into it is not needed any more."""
+    first, *others = pieces
+    if isinstance(first, bytes):
+        return pieces
+    chunk = reader.read(min(len(first), CHUNK_BYTES), first.start)
+    if len(chunk) == len(first):
         reader.close()
-        raise FileNotFoundError(errno.ENOENT, "not a regular file any more", path)
-    return reader
+        return [chunk]
+    return [chunk, first[len(chunk) :], *others]
+
+
+def _choose_sibling(
+    folder: str, choices: _Choices, names: Sequence[str], request: Mapping[str, Any], reader: FileReader
+) -> tuple[FileReader, Sequence[str], str | None]:
+    """The coded sibling of an open file that the client likes best, opened through the same door; the file itself where there is none."""
+    accepted, offers, modified_ns = request.get("headers", {}).get("accept-encoding"), list(_SIBLINGS), os.fstat(reader.fileno()).st_mtime_ns
+    encoding = best_encoding(accepted, offers)
+    while encoding is not None and encoding in offers:
+        coded = [*names[:-1], names[-1] + _SIBLINGS[encoding]]
+        try:
+            sibling = open_below(folder, coded, follow_symlinks=choices.follow_symlinks)
+        except OSError as error:
+            if error.errno not in NOT_THERE:
+                raise
+        else:
+            if os.fstat(sibling.fileno()).st_mtime_ns >= modified_ns:
+                reader.close()
+                return sibling, coded, encoding
+            sibling.close()
+        offers.remove(encoding)
+        encoding = best_encoding(accepted, offers)
+    return reader, names, None
