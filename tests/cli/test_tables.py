@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from shallot.cli.tables import format_table
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    assert format_table(["a", "bcd", "e"], [["xx", "y", "a long one"], ["", "", ""]]) == "a   bcd  e\nxx  y    a long one\n"
+
+
+def test_a_table_without_rows_is_its_head() -> None:
+    assert format_table(["a", "b"], []) == "a  b"
