@@ -16,6 +16,7 @@ from .runs import run
 from .scenarios import Row, Scenario, format_scenario, parse_scenario
 from .scopes import http_scope, websocket_scope
 from .sockets import Accepted, Closed, Socket
+from .stores import StoreCase, session_store_cases
 from .streams import Stream
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Scenario",
     "Sending",
     "Socket",
+    "StoreCase",
     "Stream",
     "Unexpected",
     "VirtualLoop",
@@ -45,6 +47,7 @@ __all__ = [
     "play",
     "request",
     "run",
+    "session_store_cases",
     "virtual_time",
     "websocket_scope",
 ]
