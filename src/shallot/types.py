@@ -515,6 +515,7 @@ class Tap(TypedDict, total=False):
     begin: Callable[[Any], None]
     message: Callable[[Any, Any], Any]
     effect: Callable[[Any, Any], Any]
+    result: Callable[[Any, Any, Any], None]
     end: Callable[[Any], None]
 
 

@@ -615,6 +615,25 @@ async def test_taps_see_change_and_drop_what_passes_outermost_first():
 
 
 @virtual_time
+async def test_a_tap_is_told_what_came_of_an_effect():
+    async def handler(scope, receiver):
+        yield ws_send("a send has no result")
+        yield after(1, "late")
+        try:
+            yield {"type": "no.such"}
+        except ValueError:
+            yield ws_send("caught")
+
+    told: list[Any] = []
+    await Hall(handler, taps=[{"result": lambda scope, effect, result: told.append((effect, result))}]).run()
+    assert told[0] == (after(1, "late"), None)
+    assert told[1][0] == {"type": "no.such"} and isinstance(told[1][1], ValueError) and len(told) == 2
+
+    raised = await Hall(handler, taps=[{"result": lambda scope, effect, result: 1 / 0}]).run()
+    assert raised.sent[-1] == close(1011)
+
+
+@virtual_time
 async def test_a_tap_is_told_of_the_beginning_before_the_handler_starts():
     hall = Hall(echo, *says("a"), gone())
     hall.taps.append({"begin": lambda scope: hall.journal.append(("begin", list(hall.sent))), "end": lambda scope: hall.journal.append("end")})

@@ -22,6 +22,12 @@ def test_each_is_told_of_the_beginning():
     assert told == ["outer s", "inner s"]
 
 
+def test_each_is_told_of_results():
+    told = []
+    Taps([{"result": lambda *what: told.append(("inner", *what))}, {"end": print}, {"result": lambda *what: told.append(("outer", *what))}], "s").result("e", 1)
+    assert told == [("outer", "s", "e", 1), ("inner", "s", "e", 1)]
+
+
 async def test_a_tapped_receiver_hands_over_what_the_taps_leave():
     events = iter([{"type": "websocket.receive", "text": text} for text in ("drop", "keep")])
 

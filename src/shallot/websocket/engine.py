@@ -203,9 +203,16 @@ class Talk:
             case _:
                 self._performs = True
                 try:
-                    return await self._table.find(kind)(effect, self._scope, self._receiver.mailbox)
+                    result = await self._table.find(kind)(effect, self._scope, self._receiver.mailbox)
+                except Exception as error:
+                    if self._taps is not None:
+                        self._taps.result(effect, error)
+                    raise
                 finally:
                     self._performs = False
+                if self._taps is not None:
+                    self._taps.result(effect, result)
+                return result
 
     # ---- what the watch and the receiver tell
 

@@ -19,7 +19,7 @@ V = TypeVar("V")
 class Taps:
     """The taps of one conversation. Middlewares append on the way out, the innermost first; here the outermost comes first."""
 
-    __slots__ = ("_begins", "_effects", "_ends", "_messages", "_scope")
+    __slots__ = ("_begins", "_effects", "_ends", "_messages", "_results", "_scope")
 
     def __init__(self, taps: Sequence[Tap], scope: Any) -> None:
         outermost_first = list(reversed(taps))
@@ -27,6 +27,7 @@ class Taps:
         self._begins: list[Callable[[Any], None]] = [tap["begin"] for tap in outermost_first if "begin" in tap]
         self._messages: list[Callable[[Any, Any], Any]] = [tap["message"] for tap in outermost_first if "message" in tap]
         self._effects: list[Callable[[Any, Any], Any]] = [tap["effect"] for tap in outermost_first if "effect" in tap]
+        self._results: list[Callable[[Any, Any, Any], None]] = [tap["result"] for tap in outermost_first if "result" in tap]
         self._ends: list[Callable[[Any], None]] = [tap["end"] for tap in outermost_first if "end" in tap]
 
     def begin(self) -> None:
@@ -41,6 +42,11 @@ class Taps:
     def effect(self, effect: AnyEffect) -> AnyEffect | None:
         """What is left of an effect; ``None``: dropped, and its ``yield`` returns ``None``."""
         return through(self._effects, self._scope, effect)
+
+    def result(self, effect: AnyEffect, result: Any) -> None:
+        """An effect that is no send was performed: what its ``yield`` returns, or the exception that it raises."""
+        for tap in self._results:
+            tap(self._scope, effect, result)
 
     def ends(self) -> Sequence[Callable[[Any], None]]:
         return self._ends
