@@ -102,10 +102,10 @@ def _replaced(content: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> d
 
 
 async def _end(session: Session) -> Outcome:
+    if session.record is None:
+        return KEPT
     keeper, record, key = _known(session)
     _hold(session, None, None, {})
-    if record is None or key is None:
-        return KEPT
     await _reached(keeper.store.delete(key))
     keeper.end(record)
     return ENDED
@@ -125,22 +125,21 @@ async def _begin(session: Session, data: dict[str, Any]) -> Outcome:
 async def _rotate(session: Session, before: dict[str, Any], after: dict[str, Any]) -> Outcome:
     """The old id dies first: whoever wrote before is merged, whoever comes later finds nothing."""
     keeper, record, key = _known(session)
-    current = await _reached(keeper.store.delete(str(key)))
-    if record is not None:
-        keeper.end(record)
+    current = await _reached(keeper.store.delete(key))
+    keeper.end(record)
     return await _begin(session, merge(before, after, current["data"] if current else {}))
 
 
 async def _change(session: Session, before: dict[str, Any], after: dict[str, Any]) -> Outcome:
-    keeper, held, key = _known(session)
-    data, record = after, cast(Record, held)
+    keeper, record, key = _known(session)
+    data = after
     for _ in range(MOST_TRIES):
         record = Record(id=record["id"], version=record["version"] + 1, created=record["created"], seen=int(keeper.clock()), data=data)
         written = await _reached(keeper.store.write(record, keeper.left_s(record)))
         if written is not None:
             _hold(session, written, record, data)
             return WRITTEN if written == key else Outcome("written", written)
-        current = await _reached(keeper.store.read(str(key)))
+        current = await _reached(keeper.store.read(key))
         if current is None:
             log.info("a session was ended while another request changed it; its changes are dropped")
             _hold(session, None, None, {})
@@ -151,8 +150,10 @@ async def _change(session: Session, before: dict[str, Any], after: dict[str, Any
 
 async def _refresh(session: Session) -> Outcome:
     """Only ``seen`` changes. Where somebody else wrote, it is fresh already."""
+    if session.record is None:
+        return KEPT
     keeper, held, key = _known(session)
-    if held is None or keeper.clock() - held["seen"] < keeper.idle_s * FRESH_FOR:
+    if keeper.clock() - held["seen"] < keeper.idle_s * FRESH_FOR:
         return KEPT
     record = Record(id=held["id"], version=held["version"] + 1, created=held["created"], seen=int(keeper.clock()), data=parse_json(session.before))
     written = await _reached(keeper.store.write(record, keeper.left_s(record)))
@@ -162,8 +163,9 @@ async def _refresh(session: Session) -> Outcome:
     return WRITTEN if written == key else Outcome("written", written)
 
 
-def _known(session: Session) -> tuple[Keeper, Record | None, str | None]:
-    return session.keeper, session.record, session.key
+def _known(session: Session) -> tuple[Keeper, Record, str]:
+    """Of a session that a store has."""
+    return session.keeper, cast(Record, session.record), cast(str, session.key)
 
 
 def _hold(session: Session, key: str | None, record: Record | None, data: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ class Session(dict[str, Any]):
 
     def content(self) -> dict[str, Any]:
         """A copy, without a note."""
-        return super().copy()
+        return dict(super().items())  # its own copy() would ask keys()
 
     def replace(self, data: dict[str, Any]) -> None:
         """Hold ``data`` instead, without a note."""

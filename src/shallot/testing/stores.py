@@ -22,7 +22,9 @@ _SHORT_S = 1.0
 
 
 def session_store_cases(*, in_cookie: bool = False) -> Mapping[str, StoreCase]:
-    """Name -> case: rows for ``pytest.mark.parametrize``, each to be called with a fresh store. ``in_cookie``: only those for a store that keeps nothing itself.
+    """Name -> case: rows for ``pytest.mark.parametrize``, each to be called with a fresh store.
+
+    ``in_cookie``: only those for a store that keeps nothing itself.
 
     ``wait(seconds)`` puts the store's clock forward; a store with a clock of its own need not wait in earnest.
 

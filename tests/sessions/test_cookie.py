@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shallot.sessions.cookie import cookie_store
+from shallot.sessions.record import Record, new_id
+from shallot.testing import session_store_cases
+
+KEY = "0123456789abcdef0123456789ABCDEF"
+OTHER = "fedcba9876543210fedcba9876543210"
+RECORD: Record = {"id": new_id(), "version": 1, "created": 2, "seen": 3, "data": {"user": "ann"}}
+CASES = session_store_cases(in_cookie=True)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_conforms(case: Any) -> None:
+    await case(cookie_store(KEY))
+
+
+async def test_what_is_deleted_is_given_back() -> None:
+    store = cookie_store(KEY)
+    key = await store.write(RECORD, 60)
+    assert key is not None
+    assert await store.delete(key) == RECORD
+
+
+async def signed(store: Any) -> str:
+    key: str = await store.write(RECORD, 60)
+    return key
+
+
+async def test_D7_each_flipped_bit_is_noticed() -> None:
+    store = cookie_store(KEY)
+    key = await signed(store)
+    for place in range(len(key)):
+        for bit in range(8):
+            assert await store.read(key[:place] + chr(ord(key[place]) ^ (1 << bit)) + key[place + 1 :]) is None
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        pytest.param(cookie_store(OTHER), id="another key"),
+        pytest.param(cookie_store(KEY, cookie_name="other"), id="another cookie"),
+        pytest.param(cookie_store(KEY, purpose="reset"), id="another purpose"),
+        pytest.param(cookie_store(KEY, purpose="session14", cookie_name=":__Host-session"), id="the border moved"),
+    ],
+)
+async def test_D7_signed_for_something_else(reader: Any) -> None:
+    assert await reader.read(await signed(cookie_store(KEY))) is None
+
+
+async def test_D7_rotation_of_keys() -> None:
+    old, both, new = cookie_store(OTHER), cookie_store([KEY, OTHER]), cookie_store(KEY.encode())
+    assert await both.read(await signed(old)) == RECORD
+    assert await new.read(await signed(both)) == RECORD
+    assert await old.read(await signed(both)) is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "text"),
+    [
+        pytest.param([], ValueError, "^cookie_store: no key; give at least one of 32 random bytes", id="none"),
+        pytest.param("secret", ValueError, "^cookie_store: a key must be 32 random bytes or more, this one has 6, 5 different; make one with", id="short"),
+        pytest.param("x" * 32, ValueError, "^cookie_store: a key must be 32 random bytes or more, this one has 32, 1 different", id="no randomness"),
+        pytest.param([KEY, b"a"], ValueError, "^cookie_store: a key must be", id="the second"),
+        pytest.param([1], TypeError, "^cookie_store: a key must be str or bytes, not int$", id="a number"),
+    ],
+)
+def test_D7_weak_keys_are_found_at_the_start(keys: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        cookie_store(keys)
+
+
+async def test_no_key_is_in_the_error() -> None:
+    with pytest.raises(ValueError) as caught:
+        cookie_store("hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_the_largest_one() -> None:
+    store = cookie_store(KEY)
+    largest = 0
+    for size in range(2_700, 3_100):
+        try:
+            key = await store.write({**RECORD, "data": {"text": "x" * size}}, 60)
+        except ValueError as error:
+            assert "browsers keep 4096; keep less in it, or use a store on the server" in str(error)
+            break
+        largest = size
+        assert key is not None
+        assert len(key) + len("__Host-session") <= 4096
+        assert await store.read(key) is not None
+    assert 2_800 < largest < 3_050
+
+
+@given(st.text(max_size=200) | st.from_regex(r"[\w-]{1,99}\.[\w-]{43}", fullmatch=True))
+def test_what_nobody_signed_is_none(key: str) -> None:
+    assert cookie_store(KEY).open(key) is None
+
+
+@pytest.mark.parametrize("key", ["", ".", "a.", ".a", "a" * 5000, "é", "%", "=.="])
+def test_no_keys(key: str) -> None:
+    assert cookie_store(KEY).open(key) is None
+
+
+async def test_signed_but_no_record() -> None:
+    store: Any = cookie_store(KEY)
+    assert store.open(store._signer.sign(b"gASVEAAA").decode()) is None  # a pickle
+    assert store.open(store._signer.sign(b"a").decode()) is None  # no base64
+
+
+def test_without_itsdangerous_the_extra_is_named(tmp_path: Any) -> None:
+    (tmp_path / "itsdangerous.py").write_text("raise ImportError('gone')")
+    program = "import shallot.sessions as s\ntry:\n    s.cookie_store\nexcept ImportError as error:\n    print(error)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}, check=True)
+    assert ran.stdout == "cookie_store needs itsdangerous: pip install 'shallot[standard]', or itsdangerous itself\n"
+
+
+def test_without_itsdangerous_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "itsdangerous", None)
+    monkeypatch.delitem(sys.modules, "shallot.sessions.cookie")
+    with pytest.raises(ImportError, match="pip install"):
+        import shallot.sessions.cookie  # noqa: F401
