@@ -364,3 +364,46 @@ def test_without_msgspec_the_standard_library_does(monkeypatch: pytest.MonkeyPat
     assert again.format_json({"a": [1.5]}) == b'{"a":[1.5]}'
     assert again.parse_json(b'{"a":[1.5]}') == {"a": [1.5]}
     assert (again._format, again._parse) == (again.format_standard, again.parse_standard)
+
+
+# ---- the rows of the threat table, on both paths
+
+
+@parsers
+@pytest.mark.parametrize("data", [b"[" * 65, b"[" * 100_000, b'{"a":' * 65, nested(65), dict_of(65), nested(100_000)], ids=lambda data: f"{len(data)} bytes")
+def test_E13_deep(parse: Callable[[bytes], Any], data: bytes) -> None:
+    with pytest.raises(JSONError):
+        parse(data)
+
+
+@parsers
+@pytest.mark.parametrize(
+    "data", [b"NaN", b"[Infinity]", b"-Infinity", b"1e999", b"-1e999", b"1" * 4301, b"[-" + b"1" * 4301 + b"]"], ids=lambda data: repr(data[:9])
+)
+def test_E14_numbers(parse: Callable[[bytes], Any], data: bytes) -> None:
+    with pytest.raises(JSONError):
+        parse(data)
+
+
+@formatters
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")], ids=repr)
+def test_E14_numbers_out(format_: Callable[[Any], bytes], number: float) -> None:
+    with pytest.raises(ValueError):
+        format_({"a": [number]})
+
+
+@parsers
+@pytest.mark.parametrize(
+    "data", [b'{"a":1,"a":2}', b"\xef\xbb\xbf{}", "{}".encode("utf-16"), "{}".encode("utf-16-be"), b'"\\ud800"', b'"\xed\xa0\x80"'], ids=repr
+)
+def test_E15_texts(parse: Callable[[bytes], Any], data: bytes) -> None:
+    with pytest.raises(JSONError):
+        parse(data)
+
+
+@parsers
+@pytest.mark.parametrize(("data", "position"), [(b"", 0), (b" ", 1), (b"{", 1), (b"]", 0), (b"[tru", 1), (b'{"a":1}x', 7)], ids=repr)
+def test_E16_the_error_names_the_place_and_not_the_text(parse: Callable[[bytes], Any], data: bytes, position: int) -> None:
+    with pytest.raises(JSONError) as caught:
+        parse(data)
+    assert (str(caught.value), caught.value.position) == (f"malformed JSON at byte {position}", position)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from shallot.codec.query import format_query, parse_query
+from shallot.codec.query import format_query, nest_params, parse_query
 from shallot.errors import BadRequest
 
 
@@ -133,8 +134,103 @@ def test_a_long_query_is_read_in_no_time(data: bytes) -> None:
     assert time.process_time() - start < 1
 
 
-def test_keys_that_collide_as_numbers_stay_text() -> None:
+def test_A18_keys_that_collide_as_numbers_stay_text() -> None:
     colliding = [str(i * (2**61 - 1)) for i in range(1000)]
     start = time.process_time()
     assert list(parse_query("&".join(f"{key}=1" for key in colliding))) == colliding
     assert time.process_time() - start < 1
+
+
+# ---- names that nest
+
+
+@pytest.mark.parametrize(
+    ("names", "nested"),
+    [
+        pytest.param([], {}, id="none"),
+        pytest.param(["a", "b"], {"a": ["0"], "b": ["1"]}, id="flat"),
+        pytest.param(["a[b]", "a[c]"], {"a": {"b": ["0"], "c": ["1"]}}, id="a dict"),
+        pytest.param(["a[b][c][d][e]"], {"a": {"b": {"c": {"d": {"e": ["0"]}}}}}, id="5 levels"),
+        pytest.param(["a[]"], {"a": ["0"]}, id="brackets at the end"),
+        pytest.param(["a[b][]", "a[b]"], {"a": {"b": ["0", "1"]}}, id="brackets at the end say nothing"),
+        pytest.param(["a[1][b]", "a[0][b]", "a[100]"], {"a": [{"b": ["1"]}, {"b": ["0"]}, ["2"]]}, id="a list in the order of its numbers"),
+        pytest.param(["a[7]", "a[07]"], {"a": [["0", "1"]]}, id="a number in two spellings"),
+        pytest.param(["0", "0[0]x"], {"0": ["0"], "0[0]x": ["1"]}, id="a number at the front is a name"),
+        pytest.param(["a[b", "a]", "[a]", "a[][b]", "a[[b]]", "a[b]c", "", "[]"], None, id="names of another form"),
+        pytest.param(["a[-1]", "a[+1]", "a[\u0661]"], {"a": {"-1": ["0"], "+1": ["1"], "\u0661": ["2"]}}, id="no numbers"),
+    ],
+)
+def test_nest(names: list[str], nested: Any) -> None:
+    params = {name: [str(number)] for number, name in enumerate(names)}
+    assert nest_params(params) == (params if nested is None else nested)
+    assert params == {name: [str(number)] for number, name in enumerate(names)}
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("a[b][c][d][e][f]=1", "a name nested deeper than 5 levels"),
+        ("a" + "[b]" * 5000 + "=1", "a name nested deeper than 5 levels"),
+        ("a[999999999]=1", "an index above 100"),
+        ("a[101]=1", "an index above 100"),
+        ("a[" + "0" * 5000 + "]=1", "an index above 100"),
+        ("a=1&a[b]=2", "one name is to be a value, a list and a dict at once"),
+        ("a[b]=2&a=1", "one name is to be a value, a list and a dict at once"),
+        ("a[b]=1&a[b][c][d]=2", "one name is to be a value, a list and a dict at once"),
+        ("a[b]=1&a[0]=2", "one name is to be a value, a list and a dict at once"),
+    ],
+)
+def test_A19_nesting_is_bounded(query: str, error: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadRequest) as caught:
+            nest_params(parse_query(query))
+        assert tracemalloc.get_traced_memory()[1] < 1_048_576
+    finally:
+        tracemalloc.stop()
+    assert str(caught.value) == f"parameters: {error}"
+
+
+@given(st.dictionaries(st.lists(st.sampled_from(["a", "b", "[", "]", "[]", "[0]", "[a]", "[17]"]), max_size=6).map("".join), st.just(["1"]), max_size=5))
+def test_nesting_loses_no_value(params: dict[str, list[str]]) -> None:
+    def count(inner: Any) -> int:
+        members = inner.values() if isinstance(inner, dict) else inner
+        return 1 if inner == "1" else sum(map(count, members))
+
+    try:
+        nested = nest_params(params)
+    except BadRequest:
+        return
+    assert count(nested) == len(params)
+
+
+def worst(piece: str, size: int) -> float:
+    best = 9.0
+    for _ in range(5):
+        start = time.perf_counter()
+        try:
+            nest_params({piece * (size // len(piece)): ["1"]})
+        except BadRequest:
+            pass
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+@pytest.mark.parametrize("piece", ["[", "]", "a[", "[a]", "a[b]", "[]", "a"], ids=repr)
+def test_names_are_taken_apart_in_linear_time(piece: str) -> None:
+    assert worst(piece, 400_000) < 6 * worst(piece, 100_000) + 0.001
+
+
+@pytest.mark.parametrize("query", ["a&" * 1000 + "a", "&".join(f"a{i}=1" for i in range(1001))], ids=["empty", "1001 pairs"])
+def test_A16_pairs_are_counted(query: str) -> None:
+    """CVE-2025-46727"""
+    with pytest.raises(BadRequest):
+        parse_query(query)
+    assert parse_query("a=1;b=2") == {"a": ["1;b=2"]}
+
+
+@pytest.mark.parametrize("query", [b"a=%", b"a=%G1", b"a=%FF", b"a=%ED%A0%80"])
+def test_A17_what_cannot_be_decoded_is_refused(query: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse_query(query)
+    assert parse_query(b"+", keep_blank_values=True) == {" ": [""]}

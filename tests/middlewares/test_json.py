@@ -6,6 +6,7 @@ import pytest
 
 from shallot.codec.json import JSONError
 from shallot.compose import apply_middleware
+from shallot.errors import UnsupportedMedia
 from shallot.middlewares.json import json_request, wrap_json
 
 
@@ -92,3 +93,29 @@ def test_request_takes_an_empty_body_unless_told() -> None:
     assert json_request(asking("application/json"))["json"] is None
     with pytest.raises(JSONError):
         json_request(asking("application/json"), fail_on_missing_body=True)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "nonsense"])
+async def test_E12_a_compressed_body_is_refused(coding: str) -> None:
+    with pytest.raises(UnsupportedMedia):
+        await answer({"headers": {"content-type": "application/json", "content-encoding": coding}, "body": OBJECT})
+    assert (await answer({"headers": {"content-type": "text/plain", "content-encoding": coding}, "body": OBJECT}))["got"] is None
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"{", b"]", b"tru", b'{"a":1}x'])
+async def test_E16_no_json(body: bytes) -> None:
+    assert await answer(asking("application/json", body), fail_on_missing_body=True) == MALFORMED
+
+
+async def test_E17_two_may_ask_for_the_body() -> None:
+    async def show(request: Any) -> Any:
+        return {"status": 200, "got": [request["json"], request["body"]]}
+
+    request = asking("application/json", OBJECT)
+    assert await apply_middleware(wrap_json, wrap_json)(show)(request) == {"status": 200, "got": [{"a": [1, None]}, OBJECT]}
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", None])
+async def test_A13_a_form_of_another_site_sends_no_json(content_type: str | None) -> None:
+    """CVE-2021-32677"""
+    assert (await answer(asking(content_type, OBJECT)))["got"] is None

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shallot.compose import apply_middleware
-from shallot.errors import BadRequest
+from shallot.errors import BadRequest, BodyTooLarge, UnsupportedMedia
 from shallot.middlewares.parameters import parameters_request, wrap_parameters
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -88,3 +88,60 @@ def test_request_gives_the_same_request() -> None:
     assert parameters_request(request) is request
     assert request["params"] == {"a": ["1"]}
     assert request["params"] is not request["query_params"]
+
+
+async def test_nested() -> None:
+    async def show(request: Any) -> Any:
+        return request["nested_params"]
+
+    request = asking(b"a[b]=1&q=2", b"a[c]=3&tags[]=4&tags[]=5")
+    expected = {"a": {"b": ["1"], "c": ["3"]}, "q": ["2"], "tags": ["4", "5"]}
+    assert await apply_middleware(wrap_parameters(nested=True))(show)(request) == expected  # type: ignore[comparison-overlap]
+    assert request["params"]["a[b]"] == ["1"]
+    assert "nested_params" not in parameters_request(asking(b"a[b]=1"))
+
+
+@pytest.mark.parametrize("query", [b"a[b][c][d][e][f]=1", b"a[999999999]=1", b"a=1&a[b]=2"])
+async def test_A19_nested_bombs_are_the_peers_fault(query: bytes) -> None:
+    with pytest.raises(BadRequest):
+        await answer(asking(query), nested=True)
+    assert len((await answer(asking(query)))[0]) == query.count(b"=")
+
+
+async def test_a_form_that_was_read_already_stays() -> None:
+    request = asking(b"a=1", form_params={"a": ["2"], "b": ["3"]})
+    assert await answer(request) == [{"a": ["1"]}, {"a": ["2"], "b": ["3"]}, {"a": ["2"], "b": ["3"]}]
+
+
+async def test_E3_a_urlencoded_form_has_the_limits_of_the_other_kind() -> None:
+    """CVE-2026-54283"""
+    with pytest.raises(BadRequest):
+        await answer(asking(b"", b"&".join([b"a=1"] * 1001)))
+    with pytest.raises(BodyTooLarge, match="^a form of more than 500000 bytes$"):
+        await answer(asking(b"", b"a=" + b"x" * 501_000))
+    assert len((await answer(asking(b"", b"a=" + b"x" * 499_998)))[1]["a"][0]) == 499_998
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [({"max_params": 1}, BadRequest), ({"max_form_bytes": 6}, BodyTooLarge)],
+    ids=["parameters", "bytes"],
+)
+async def test_bounds_of_ones_own(options: Any, error: Any) -> None:
+    with pytest.raises(error):
+        await answer(asking(b"", b"a=1&b=2"), **options)
+    assert await answer(asking(b"", b"a=1"), **options) == [{}, {"a": ["1"]}, {"a": ["1"]}]
+
+
+@pytest.mark.parametrize("bound", [0, True, 1.5, None], ids=repr)
+@pytest.mark.parametrize("option", ["max_params", "max_form_bytes"])
+def test_wrong_bounds_are_found_at_build_time(option: str, bound: Any) -> None:
+    with pytest.raises(ValueError, match=f"^wrap_parameters: {option} must be a whole number from 1 on, not {bound!r}$"):
+        wrap_parameters(**{option: bound})
+
+
+async def test_E12_a_compressed_form_is_refused() -> None:
+    with pytest.raises(UnsupportedMedia):
+        await answer(asking(b"", b"a=1", {**FORM, "content-encoding": "gzip"}))
+    assert (await answer(asking(b"", b"a=1", {**FORM, "content-encoding": "identity"})))[1] == {"a": ["1"]}
+    assert (await answer(asking(b"a=1", b"", {**FORM, "content-encoding": "gzip"})))[0] == {"a": ["1"]}

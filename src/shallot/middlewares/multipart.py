@@ -154,7 +154,7 @@ async def _pieces(body: bytes) -> AsyncGenerator[bytes, None]:
 def multipart_response(response: Response, request: Any, files: ExitStack) -> Response:
     """``response``; or, where it streams and there were files, a copy whose stream takes over ``files`` and closes them at its own end."""
     if "stream" in response and request["files"]:
-        return {**response, "stream": _LastReader(response["stream"], files.pop_all())}
+        return {**response, "stream": _LastReader(response["stream"], files)}
     return response
 
 
@@ -164,7 +164,7 @@ class _LastReader(AsyncIterator[bytes]):
     def __init__(self, stream: AsyncIterable[bytes], files: ExitStack) -> None:
         self._stream = stream
         self._chunks = aiter(stream)
-        self._files = files
+        self._files = files.pop_all()
 
     async def __anext__(self) -> bytes:
         return await anext(self._chunks)
