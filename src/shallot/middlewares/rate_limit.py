@@ -52,7 +52,7 @@ def parse_rates(text: str, where: str = "wrap_rate_limit") -> Sequence[RateLimit
         items = parse_many(text)
     except ValueError:
         items = []
-    if not items or not all(item.amount and item.get_expiry() for item in items):
+    if not items or not all(item.amount for item in items):
         raise ValueError(f"{where}: a rate is like '10/second', '100/10 seconds' or '5/minute; 100/hour', not {text!r}")
     return items
 
