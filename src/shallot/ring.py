@@ -106,7 +106,10 @@ class HttpCourse(Course):
 
 
 class App:
-    """What ``build_server`` gives: an ASGI 3 application. All its state is its own. ``spec`` lists what was composed, outermost first."""
+    """What ``build_server`` gives: an ASGI 3 application. All its state is its own.
+
+    ``spec`` lists what was composed, outermost first; ``limits`` and ``resources`` are what it was given. All three are to be read, by ``check`` and its like.
+    """
 
     def __init__(
         self,
@@ -122,6 +125,8 @@ class App:
     ) -> None:
         pool = Threads(threads)
         self.spec = read_spec(handler)
+        self.limits = limits
+        self.resources = dict(resources)
         self._refusals = read_refusals(handler)
         self._handler = as_handler(handler)
         check_call("build_server", handler)
@@ -184,7 +189,8 @@ class App:
                 response = await stream.within(self._answering.seconds, self._handler(request))
             course.stage = None
             headers = self._response_headers(response, scope)
-            content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
+            is_plain = len(response) == 3 and "body" in response  # status, headers and body, as just checked
+            content = None if is_plain else await self._prepare(response, headers, request)
         except (Exception, BaseExceptionGroup) as error:
             course.stage = None
             if stream is not None:
