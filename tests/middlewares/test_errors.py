@@ -212,21 +212,22 @@ def test_the_first_half_needs_no_server() -> None:
 async def nobody(error: Any, request: Any) -> Any: ...
 
 
+KEYS = "wrap_errors: the keys of the table are classes of exceptions, below Exception; not "
+STATUS = "wrap_errors: the answer to KeyError must be a status from 400 to 599, or a function; not "
+FUNCTION = "wrap_errors: the answer to KeyError must be a status, or a plain function of (error, request) that gives a response; not "
+PAGE = "wrap_errors: page must be a function of the problem that gives the text of a page, not "
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"table": {"KeyError": 404}}, "wrap_errors: the keys of the table are classes of exceptions, below Exception; not 'KeyError'"),
-        ({"table": {asyncio.CancelledError: 500}}, f"wrap_errors: the keys of the table are classes of exceptions, below Exception; not {asyncio.CancelledError!r}"),
-        ({"table": {KeyError: 399}}, "wrap_errors: the answer to KeyError must be a status from 400 to 599, or a function; not 399"),
-        ({"table": {KeyError: 600}}, "wrap_errors: the answer to KeyError must be a status from 400 to 599, or a function; not 600"),
-        ({"table": {KeyError: True}}, "wrap_errors: the answer to KeyError must be a status, or a plain function of (error, request) that gives a response; not True"),
-        ({"table": {KeyError: "404"}}, "wrap_errors: the answer to KeyError must be a status, or a plain function of (error, request) that gives a response; not '404'"),
-        ({"table": {KeyError: nobody}}, f"wrap_errors: the answer to KeyError must be a status, or a plain function of (error, request) that gives a response; not {nobody!r}"),
-        ({"table": {KeyError: len}}, f"wrap_errors: the answer to KeyError must be a status, or a plain function of (error, request) that gives a response; not {len!r}"),
-        ({"page": "x"}, "wrap_errors: page must be a function of the problem that gives the text of a page, not 'x'"),
-        ({"page": isinstance}, f"wrap_errors: page must be a function of the problem that gives the text of a page, not {isinstance!r}"),
+        ({"table": {"KeyError": 404}}, f"{KEYS}'KeyError'"),
+        ({"table": {asyncio.CancelledError: 500}}, f"{KEYS}{asyncio.CancelledError!r}"),
+        *(({"table": {KeyError: status}}, f"{STATUS}{status}") for status in (399, 600)),
+        *(({"table": {KeyError: wrong}}, f"{FUNCTION}{wrong!r}") for wrong in (True, "404", nobody, len)),
+        *(({"page": wrong}, f"{PAGE}{wrong!r}") for wrong in ("x", isinstance)),
     ],
-)  # fmt: skip
+)
 def test_options(options: Any, complaint: str) -> None:
     with pytest.raises((TypeError, ValueError)) as told:
         wrap_errors(**options)

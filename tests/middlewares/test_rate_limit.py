@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -266,17 +268,21 @@ async def test_a_store_that_nobody_brought(caplog: pytest.LogCaptureFixture) -> 
     assert "wrap_rate_limit: the app has no resource 'rates'; write build_server(..., resources={'rates': redis_rates('redis://...')})" in caplog.text
 
 
+def start(command: list[str]) -> subprocess.Popen[str]:
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while server.stdout is not None and "Ready to accept" not in server.stdout.readline():
+        assert server.poll() is None, "it ended before it was ready"
+    return server
+
+
 @pytest.mark.needs("redis-server")
 async def test_redis(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    with start(command) as server:
         try:
-            assert server.stdout is not None
-            while "Ready to accept" not in server.stdout.readline():
-                assert server.poll() is None
             url = f"redis://127.0.0.1:{port}"
             async with client(app_with(redis_rates(url))) as one, client(app_with(redis_rates(url))) as other:
                 assert (await one.get("/"))["status"] == 200
@@ -308,3 +314,10 @@ def test_options(options: Any, complaint: str) -> None:
     with pytest.raises(ValueError) as told:
         wrap_rate_limit(**options)
     assert str(told.value) == complaint
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "limits", None)
+    monkeypatch.delitem(sys.modules, "shallot.middlewares.rate_limit")
+    with pytest.raises(ImportError, match=r"^wrap_rate_limit needs limits: pip install 'shallot\[ratelimit\]'$"):
+        import_module("shallot.middlewares.rate_limit")

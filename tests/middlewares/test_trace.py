@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -131,6 +133,14 @@ async def test_an_answer_of_500_is_an_error_and_404_is_none(recorder: Recorder) 
     ]
 
 
+async def test_a_file_s_length_is_not_known(recorder: Recorder) -> None:
+    async def download(request: Any) -> Any:
+        return {"status": 200, "file": "x"}
+
+    await apply_middleware(wrap_trace(tracer_provider=recorder.provider))(download)(request("GET", "/"))
+    assert "http.response.body.size" not in recorder.spans[0].attributes
+
+
 async def test_J1_a_cancellation_passes_on(recorder: Recorder) -> None:
     async def broken(request: Any) -> Any:
         raise asyncio.CancelledError
@@ -183,3 +193,10 @@ async def test_without_an_sdk_it_costs_no_error() -> None:
         return text("hello")
 
     assert (await apply_middleware(wrap_trace)(hello)(request("GET", "/", headers=TRACEPARENT)))["status"] == 200
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    monkeypatch.delitem(sys.modules, "shallot.middlewares.trace")
+    with pytest.raises(ImportError, match=r"^wrap_trace needs opentelemetry-api: pip install 'shallot\[otel\]'$"):
+        import_module("shallot.middlewares.trace")

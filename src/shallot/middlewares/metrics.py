@@ -15,7 +15,7 @@ try:
     from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
     from prometheus_client.exposition import choose_encoder
 except ImportError as error:
-    raise ImportError("wrap_metrics needs the library prometheus-client: pip install 'shallot[prometheus]'") from error
+    raise ImportError("wrap_metrics needs prometheus-client: pip install 'shallot[prometheus]'") from error
 
 __all__ = ["Meters", "close_label", "metrics_handler", "route_label", "wrap_metrics"]
 

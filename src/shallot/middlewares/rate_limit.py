@@ -23,7 +23,7 @@ try:
     from limits.aio.storage import RedisStorage
     from limits.errors import StorageError
 except ImportError as error:
-    raise ImportError("wrap_rate_limit needs the library limits: pip install 'shallot[ratelimit]'") from error
+    raise ImportError("wrap_rate_limit needs limits: pip install 'shallot[ratelimit]'") from error
 
 __all__ = ["Verdict", "client_key", "identity_key", "message_tap", "parse_rates", "rate_limit_response", "redis_rates", "wrap_rate_limit"]
 

@@ -15,7 +15,7 @@ from ..types import Handler, Middleware, NextMiddleware, Response
 try:
     from opentelemetry import context, propagate, trace
 except ImportError as error:
-    raise ImportError("wrap_trace needs the library opentelemetry-api: pip install 'shallot[otel]'") from error
+    raise ImportError("wrap_trace needs opentelemetry-api: pip install 'shallot[otel]'") from error
 
 __all__ = ["end_attributes", "request_attributes", "span_name", "wrap_trace"]
 
