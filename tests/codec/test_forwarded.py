@@ -108,4 +108,4 @@ def test_linear(unit):
             best = min(best, time.process_time() - start)
         return best
 
-    assert seconds(40_000) < 6 * seconds(10_000) + 0.01
+    assert seconds(16_000) < 6 * seconds(4_000) + 0.01

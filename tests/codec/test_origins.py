@@ -48,6 +48,7 @@ def test_no_origins(text):
         ("ws", "localhost:80", "http://localhost"),
         ("wss", "[0::1]:443", "https://[::1]"),
         ("wss", "example.org.", "https://example.org."),
+        ("http", "a~b_c", "http://a~b_c"),
         ("ftp", "example.org", None),
         ("https", "a b", None),
         ("https", "", None),
@@ -57,7 +58,7 @@ def test_whose_origin(scheme, host, origin):
     assert format_origin(scheme, host) == origin
 
 
-@given(some.sampled_from(["http", "https", "ws", "wss"]), some.from_regex(r"[a-zA-Z0-9.-]{1,30}(:[0-9]{1,4})?", fullmatch=True))
+@given(some.sampled_from(["http", "https", "ws", "wss"]), some.from_regex(r"[a-zA-Z0-9._~-]{1,30}(:[0-9]{1,4})?", fullmatch=True))
 def test_what_is_formatted_is_one(scheme, host):
     assert is_origin(str(format_origin(scheme, host)))
 

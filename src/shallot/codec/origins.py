@@ -9,8 +9,8 @@ from .hosts import parse_host
 
 __all__ = ["format_origin", "is_origin", "origin_matcher"]
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.\-]*://(?:[a-z0-9_\-.]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
-_PATTERN = re.compile(r"[a-z][a-z0-9+.\-]*://\*\.[a-z0-9_\-.]+(?::[0-9]{1,5})?")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.\-]*://(?:[a-z0-9_~\-.]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_PATTERN = re.compile(r"[a-z][a-z0-9+.\-]*://\*\.[a-z0-9_~\-.]+(?::[0-9]{1,5})?")
 _LABEL = re.compile(r"[a-z0-9_\-]+")
 _SCHEMES = {"http": ("http", 80), "ws": ("http", 80), "https": ("https", 443), "wss": ("https", 443)}
 
