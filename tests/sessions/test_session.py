@@ -35,7 +35,7 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
     "update of another": lambda session: {}.update(session),
     "==": lambda session: session == {},
     "!=": lambda session: session != {},
-    "== from the left": lambda session: {} == session,  # noqa: SIM300
+    "== from the left": lambda session: {} == session,
     "repr": repr,
     "match": match_user,
     "json": stdlib_json.dumps,
