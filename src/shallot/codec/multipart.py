@@ -17,6 +17,7 @@ try:
     from multipart import (  # type: ignore[import-untyped]
         MultipartError,
         MultipartSegment,
+        ParserError,
         ParserLimitReached,
         PushMultipartParser,
         StrictParserError,
@@ -61,6 +62,19 @@ def parse_boundary(content_type: str) -> str | None:
     return boundary
 
 
+class _Lines(PushMultipartParser):  # type: ignore[misc]  # the package has no types
+    """The package's parser, the same however a header line is cut: it overlooks a bare line feed in a line that comes whole, and counts half a line end."""
+
+    max_line_bytes = FORM_LIMITS.max_header_bytes
+
+    def _on_segment_headerline(self, line: bytes) -> None:
+        if len(line) > self.max_line_bytes:
+            raise ParserLimitReached("a long line")
+        if b"\n" in line or b"\r" in line:
+            raise ParserError("a bare line break")
+        super()._on_segment_headerline(line)
+
+
 class FormParser:
     """Reads one form. ``feed`` gives for each part a ``Part``, then its bytes in pieces, then ``None``; after the last chunk call ``end``.
 
@@ -76,7 +90,9 @@ class FormParser:
         self._complete = False
         self._size = self._fields = self._files = self._text_bytes = 0
         self._in_file = False
-        self._parser: Any = PushMultipartParser(boundary, max_header_size=limits.max_header_bytes, max_header_count=limits.max_part_headers, strict=True)
+        max_line_bytes = limits.max_header_bytes
+        self._parser: Any = _Lines(boundary, max_header_size=max_line_bytes + 2, max_header_count=limits.max_part_headers, strict=True)
+        self._parser.max_line_bytes = max_line_bytes
 
     def feed(self, chunk: bytes) -> Iterator[Part | bytes | None]:
         """The next events, to be taken all. Nothing is read from ``chunk`` before."""

@@ -1,4 +1,4 @@
-"""``multipart/form-data``: parts or a ``PeerError``, the same however the body is cut; no bound is passed. The first byte says where it is cut."""
+"""``multipart/form-data``: parts or a refusal, the same however the body is cut; no bound is passed. The first byte says where it is cut."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fuzz(data: bytes) -> None:
     at = data[0] if data else 0
     whole = _read([body])
     assert _read([body[:at], body[at:]]) == whole
-    if isinstance(whole, str):
+    if whole is None:
         return
     texts = [content for part, content in whole if part.raw_filename is None]
     assert len(texts) <= 5 and len(whole) - len(texts) <= 3 and sum(map(len, texts)) <= 100
@@ -35,7 +35,7 @@ def fuzz(data: bytes) -> None:
         assert len(name.encode()) <= 255 and not set(name) & set("/\\\x00\r\n") and name not in (".", "..")
 
 
-def _read(chunks: list[bytes]) -> list[tuple[Part, bytes]] | str:
+def _read(chunks: list[bytes]) -> list[tuple[Part, bytes]] | None:
     parser = FormParser("x", LIMITS)
     parts: list[tuple[Part, bytes]] = []
     try:
@@ -46,6 +46,6 @@ def _read(chunks: list[bytes]) -> list[tuple[Part, bytes]] | str:
                 elif event is not None:
                     parts[-1] = (parts[-1][0], parts[-1][1] + event)
         parser.end()
-    except PeerError as error:
-        return type(error).__name__
+    except PeerError:
+        return None
     return parts
