@@ -47,6 +47,8 @@ SPAWNING = {
 }
 
 BORROWED = {
+    "brotli": "codec.compression",
+    "zstandard": "codec.compression",
     "itsdangerous": "sessions.cookie",
     "limits": "middlewares.rate_limit",
     "msgspec": "codec.json",

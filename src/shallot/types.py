@@ -179,6 +179,7 @@ class RouteData(TypedDict, total=False):
     summary: str
     middlewares: "Sequence[Layer]"
     limits: ConversationLimits
+    compress: bool
     message_rate: str | None
     rate_limit: str | None
     timeout_s: float | None
@@ -558,6 +559,7 @@ class Response(TypedDict):
     flash: NotRequired[Sequence[Mapping[str, Any]]]
     effects: NotRequired[Sequence[AnyEffect]]
     websocket: NotRequired[Conversation]
+    compress: NotRequired[bool]
 
 
 # ---- functions

@@ -12,10 +12,10 @@ _MAX_TAGS = 64
 _SAFE = {"GET", "HEAD"}
 
 
-def check_preconditions(method: str, headers: Mapping[str, str], etag: str, modified_s: int) -> int:
+def check_preconditions(method: str, headers: Mapping[str, str], etag: str | None, modified_s: float | None) -> int:
     """200: go on; 304: the client has it already; 412: what it has is not ours any more. In the order of RFC 9110 13.2.2.
 
-    ``etag`` and ``modified_s`` (seconds since 1970) are of what would be sent now; ``headers`` have lower case names.
+    ``etag`` and ``modified_s`` (seconds since 1970) are of what would be sent now, or ``None`` where it has none; ``headers`` have lower case names.
 
     >>> check_preconditions("GET", {"if-none-match": 'W/"a", "b"'}, '"b"', 0)
     304
@@ -55,9 +55,11 @@ def parse_etags(text: str) -> list[str]:
     return [f'W/"{tag}"' if before.endswith("W/") else f'"{tag}"' for before, tag in zip(pieces[::2], pieces[1:-1:2], strict=False)]
 
 
-def _matches(text: str, etag: str, *, weak: bool) -> bool:
+def _matches(text: str, etag: str | None, *, weak: bool) -> bool:
     if text.strip(" \t") == "*":
         return True
+    if etag is None:
+        return False
     if weak:
         return _opaque(etag) in map(_opaque, parse_etags(text))
     return not etag.startswith("W/") and etag in parse_etags(text)
@@ -67,7 +69,7 @@ def _opaque(etag: str) -> str:
     return etag.removeprefix("W/")
 
 
-def _is_before(date: str | None, modified_s: int) -> bool | None:
-    """Whether ``date`` is before ``modified_s``; ``None`` where there is no such header or it is no date: it says nothing then."""
+def _is_before(date: str | None, modified_s: float | None) -> bool | None:
+    """Whether ``date`` is before ``modified_s``; ``None`` where one of them is not there or no date: it says nothing then."""
     limit = None if date is None else parse_date(date)
-    return None if limit is None else limit < modified_s
+    return None if limit is None or modified_s is None else limit < modified_s
