@@ -56,8 +56,8 @@ MAY = {
 """Who may: nobody, ann, bob."""
 
 
-def app_of(*schemes: Any, routes: Any = ROUTES, **options: Any) -> Any:
-    return build_server(apply_middleware(wrap_routes(routes), wrap_auth(*schemes, **options))(standard_not_found))
+def app_of(identify: Any, routes: Any = ROUTES, **options: Any) -> Any:
+    return build_server(apply_middleware(wrap_routes(routes), wrap_auth(identify, **options))(standard_not_found))
 
 
 async def status_of(c: Any, path: str, who: str | None, method: str = "GET") -> int:
@@ -127,7 +127,7 @@ async def test_schemes_in_order_and_their_challenges() -> None:
     async def last(request: Any) -> Any:
         asked.append("last")
 
-    pile = wrap_auth(first, bearer(check), {"identify": last, "challenge": "Hawk"}, basic(lambda user, password: None), session(), default=True)
+    pile = wrap_auth([first, bearer(check), {"identify": last, "challenge": "Hawk"}, basic(lambda user, password: None), session()], default=True)
     composed: Any = apply_middleware(pile)(show)
     assert (await composed(request("GET", "/", headers={"authorization": "Bearer a"})))["body"] == b"ann"
     assert asked == ["first", "second"]
@@ -247,9 +247,12 @@ def test_wrong_requirements_are_found_at_build_time(rule: Any) -> None:
 def test_schemes_are_needed() -> None:
     with pytest.raises(TypeError) as caught:
         apply_middleware(wrap_auth)
-    assert str(caught.value) == "wrap_auth needs a scheme, or a function of the request that gives an identity; write wrap_auth(session())"
-    with pytest.raises(TypeError, match="^wrap_auth: expected a function that gives an identity or None, not 'ann'$"):
-        wrap_auth({"identify": "ann"})  # type: ignore[typeddict-item]
+    assert str(caught.value) == "apply_middleware: wrap_auth needs identify; write wrap_auth(identify=...)"
+    with pytest.raises(ValueError, match=r"^wrap_auth: identify is empty, so everybody would be nobody; write wrap_auth\(session\(\)\)$"):
+        wrap_auth([])
+    for wrong in ({"identify": "ann"}, "ann", [by_header, "ann"]):
+        with pytest.raises(TypeError, match="^wrap_auth: expected a function that gives an identity or None, not 'ann'$"):
+            wrap_auth(wrong)  # type: ignore[arg-type]
 
 
 def test_rows_that_it_would_not_see() -> None:

@@ -55,10 +55,14 @@ def auth_request(request: Mapping[str, Any], requirement: Requirement, roles: Ca
 
 
 def _check_requirement(requirement: Any, where: str) -> None:
-    names: list[Any] = list(requirement) if _is(requirement, list, tuple, set, frozenset) else [requirement]
+    names = _listed(requirement)
     is_roles = bool(names) and all(_is(name, str) and name for name in names)
     if not (requirement is None or requirement is True or is_roles or (callable(requirement) and not iscoroutinefunction(requirement))):
         raise TypeError(f"wrap_auth: {where} must be None (open to all), True, a role, a list of roles or a plain f(identity, request), not {requirement!r}")
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if _is(value, list, tuple, set, frozenset) else [value]
 
 
 def _is(value: object, *kinds: type) -> bool:
@@ -107,7 +111,8 @@ def auth_response(status: int, challenges: Sequence[str]) -> Response:
 
 @middleware_factory
 def wrap_auth(
-    *schemes: Scheme | Identify,
+    identify: Identify | Scheme | Sequence[Identify | Scheme],
+    *,
     default: Requirement = None,
     roles: Callable[[Any], Collection[str]] = roles_of,
     on_denied: Callable[[Response, Any], Response] | None = None,
@@ -116,7 +121,7 @@ def wrap_auth(
 
     | option | meaning | default |
     |---|---|---|
-    | ``schemes`` | functions ``f(request)`` -> identity or ``None``, and those of ``shallot.schemes``; the first that knows somebody counts | |
+    | ``identify`` | ``f(request)`` -> identity or ``None``, or one of ``shallot.schemes``; of a list the first that knows somebody counts | |
     | ``default`` | the requirement of rows without ``auth``, and of requests that no row answers | ``None`` |
     | ``roles`` | ``f(identity)``: the names of its roles | ``roles_of`` |
     | ``on_denied`` | ``f(response, request)``: what to answer in place of our 401 or 403: a redirect to the login page, say | as it is |
@@ -138,18 +143,18 @@ def wrap_auth(
     >>> wrap_auth(lambda request: request["cookies"].get("user"), default=True).spec["options"]["default"]
     True
     """
-    if not schemes:
-        raise TypeError("wrap_auth needs a scheme, or a function of the request that gives an identity; write wrap_auth(session())")
-    given: list[Scheme] = [{"identify": scheme} if callable(scheme) else scheme for scheme in schemes]
-    identifies = [asking(scheme["identify"]) for scheme in given]
+    given = [scheme if _is(scheme, Mapping) else Scheme(identify=scheme) for scheme in _listed(identify)]
+    if not given:
+        raise ValueError("wrap_auth: identify is empty, so everybody would be nobody; write wrap_auth(session())")
+    asks = [asking(scheme["identify"]) for scheme in given]
     challenges = [scheme["challenge"] for scheme in given if "challenge" in scheme] or ["Custom"]  # a 401 must name one
     _check_requirement(default, "default")
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def auth(handler: Handler, request: Any) -> Response:
             request["identity"] = None
-            for identify in identifies:
-                identity = await identify(request, request)
+            for ask in asks:
+                identity = await ask(request, request)
                 if identity is not None:
                     request["identity"] = identity
                     break
