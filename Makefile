@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 BENCH  := benchmarks/.venv
+EXECUTIONS ?= 100000
 
 ifneq ($(shell command -v uv 2>/dev/null),)
 create  := uv venv --quiet --python $(PYTHON) $(VENV)
@@ -14,7 +15,7 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run test check unit live churn memory coverage docs bench fmt system clean
+.PHONY: help run test check unit live churn memory coverage optimized fuzz docs bench fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -46,6 +47,12 @@ memory: $(VENV)/.dev  ## 5,000 idle sockets on uvicorn, against a hand-written A
 
 coverage: $(VENV)/.dev  ## each module alone, by its own test file
 	$(BIN)/python tools/own_coverage.py
+
+optimized: $(VENV)/.dev  ## the unit tests with the package compiled as python -O does: without its asserts, and with those of the tests
+	$(BIN)/python -m pytest --ignore=tests/live --ignore=tests/fuzz -p optimized -q
+
+fuzz: $(VENV)/.dev  ## fuzz the parsers; EXECUTIONS=1000000 for each, TARGETS="cookies json" for some of them
+	$(BIN)/python tests/fuzz/run.py --executions $(EXECUTIONS) $(TARGETS)
 
 docs: $(VENV)/.dev  ## write docs/reference anew from the docstrings
 	$(BIN)/python tools/reference.py
