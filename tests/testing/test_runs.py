@@ -108,8 +108,10 @@ async def count_up(scope, receiver):
         ({"job.start": 7}, 7),
         ({"job.start": lambda effect: effect["type"]}, "job.start"),
         ({"job.start": LookupError("gone")}, "LookupError('gone')"),
+        ({"job.start": iter([8, 9])}, 8),
+        ({"job.start": iter([LookupError("gone")])}, "LookupError('gone')"),
     ],
-    ids=["none", "value", "function", "exception"],
+    ids=["none", "value", "function", "exception", "one after the other", "an exception among them"],
 )
 def test_replies(replies: Any, expected: object) -> None:
     assert run(count_up, ASK, [], replies=replies) == [{"type": "job.start"}, ws_send_json(expected)]

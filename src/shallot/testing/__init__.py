@@ -11,6 +11,7 @@ from .cuts import Cut, cut_everywhere
 from .failures import Unexpected
 from .fakes import AfterLeave, ClientGone, FakeServer
 from .plays import play
+from .replays import Difference, replay
 from .requests import request
 from .runs import run
 from .scenarios import Row, Scenario, format_scenario, parse_scenario
@@ -18,6 +19,7 @@ from .scopes import http_scope, websocket_scope
 from .sockets import Accepted, Closed, Socket
 from .stores import StoreCase, session_store_cases
 from .streams import Stream
+from .written import format_tests
 
 __all__ = [
     "Accepted",
@@ -28,6 +30,7 @@ __all__ = [
     "Closed",
     "Cut",
     "Denied",
+    "Difference",
     "FakeServer",
     "Opening",
     "Row",
@@ -42,9 +45,11 @@ __all__ = [
     "client",
     "cut_everywhere",
     "format_scenario",
+    "format_tests",
     "http_scope",
     "parse_scenario",
     "play",
+    "replay",
     "request",
     "run",
     "session_store_cases",

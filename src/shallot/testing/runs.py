@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from ..errors import WSDisconnect
@@ -45,9 +45,10 @@ def run(
     | ``request`` | the scope that the handler sees, as ``request("WS", path, identity="ann")`` makes it; it gets a copy |
     | ``inputs`` | ``str`` and ``bytes`` from the client, dicts from timers, feeds and channels |
     | ``params`` | the values of the route's tags |
-    | ``replies`` | kind of effect -> value of its ``yield``; an exception is raised there, a function is called with the effect; else ``REPLIES`` |
+    | ``replies`` | kind of effect -> value of its ``yield``; of kinds that do not stand there: ``REPLIES``, else ``None`` |
     | ``config`` | what resources gave: ``scope["config"]`` |
 
+    Of ``replies`` an exception is raised at the ``yield``, a function is called with the effect, and an iterator gives one such after the other.
     Effects are checked as the engine does, and not performed: what a timer or a channel would bring stands in ``inputs``. A ``ws_close`` ends it.
     What the handler raises comes out here; the client's leaving does not. Time is virtual: a handler that sleeps takes no time.
     A handler that never reads would never end: after 10,000 effects in a row it is a ``RuntimeError``; test it with ``client`` and ``virtual_time``.
@@ -61,17 +62,17 @@ def run(
         >>> run(echo, request("WS", "/"), ["hi"])
         [{'text': 'hi', 'type': 'websocket.send'}]
     """
-    _refuse_a_running_loop()
-    scope: dict[str, Any] = {**request, "run_in_thread": _run_here}
+    refuse_a_running_loop()
+    scope: dict[str, Any] = {**request, "run_in_thread": run_here}
     if config is not None:
         scope["config"] = config
     generator_function = getattr(handler, "__wrapped__", handler)
-    heard = _Inputs(inputs)
+    heard = Inputs(inputs)
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(_drive(generator_function, scope, heard, params, {**REPLIES, **(replies or {})}))
 
 
-def _refuse_a_running_loop() -> None:
+def refuse_a_running_loop() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -79,29 +80,34 @@ def _refuse_a_running_loop() -> None:
     raise RuntimeError("run(...) runs a loop of its own, and cannot inside of one; make the test a plain def, or use client(app).websocket(path) here")
 
 
-class _Inputs:
-    """Stands for the receiver: hands over what the test wrote, then says that the client has left, as often as it is asked."""
+class Inputs:
+    """Stands for the receiver: hands over what the test wrote, then says that the client has left, as often as it is asked.
 
-    def __init__(self, inputs: Iterable[Message]) -> None:
+    ``reads`` counts how often it was asked, ``given`` what it handed over.
+    """
+
+    def __init__(self, inputs: Iterable[Message], code: int = 1000, reason: str = "") -> None:
         self._inputs = iter(inputs)
+        self._end = code, reason
         self._ends = 0
-        self.reads = 0
+        self.reads = self.given = 0
 
-    def __aiter__(self) -> _Inputs:
+    def __aiter__(self) -> Inputs:
         return self
 
     async def __anext__(self) -> Message:
         self.reads += 1
         await asyncio.sleep(0)  # as where a message must be waited for: other tasks of the handler get their turn
         for message in self._inputs:
+            self.given += 1
             return message
         self._ends += 1
         if self._ends > MAX_READS_ON:
             raise RuntimeError("run: the handler catches the end of its receiver and reads on, again and again")
-        raise WSDisconnect(1000)
+        raise WSDisconnect(*self._end)
 
 
-async def _drive(function: Callable[..., Any], scope: Any, heard: _Inputs, params: Sequence[Any], replies: Mapping[str, Any]) -> list[AnyEffect]:
+async def _drive(function: Callable[..., Any], scope: Any, heard: Inputs, params: Sequence[Any], replies: Mapping[str, Any]) -> list[AnyEffect]:
     yielded: list[AnyEffect] = []
     generator: AsyncGenerator[Any, Any] = as_generator(function(scope, heard, *params))
     since = reads = 0
@@ -142,12 +148,15 @@ def _check(effect: Any) -> str:
 
 
 def _reply(kind: str, effect: AnyEffect, replies: Mapping[str, Any]) -> Any:
-    reply = replies.get(kind)
+    reply: Any = replies.get(kind)
+    if isinstance(reply, Iterator):
+        answers: Iterator[Any] = reply
+        reply = next(answers)
     if isinstance(reply, BaseException):
         raise reply
     return reply(effect) if callable(reply) else reply
 
 
-async def _run_here(function: Callable[..., Any], *args: Any) -> Any:
+async def run_here(function: Callable[..., Any], *args: Any) -> Any:
     """Instead of a thread, for which virtual time cannot wait."""
     return function(*args)
