@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shallot.codec.json import format_json
-from shallot.sessions.session import Session, rotate_session
+from shallot.sessions.session import Life, Session, rotate_session
 
 
 def match_user(session: Any) -> Any:
@@ -93,3 +93,7 @@ def test_rotate_session_of_a_plain_dict() -> None:
 def test_rotate_session_without_one() -> None:
     with pytest.raises(TypeError, match='^rotate_session: request has no "session"; put wrap_session outside it$'):
         rotate_session({})
+
+
+def test_a_life_has_not_ended() -> None:
+    assert not Life().ended.is_set()
