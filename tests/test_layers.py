@@ -17,7 +17,7 @@ FLOORS = [
     ["types", "errors"],
     ["limits", "codec", "codec.*"],
     ["effects", "deadline", "files", "keepalive", "threads", "options"],
-    ["outcomes", "rates", "error_pages"],
+    ["outcomes", "rates", "repeats", "error_pages"],
     ["request", "response", "schemes", "tickets", "folder", "asgi", "validate", "body", "compose"],
     ["failures", "contract"],
     ["sending"],

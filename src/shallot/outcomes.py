@@ -15,6 +15,7 @@ from .types import AnyEffect, Close, Message, Response, Tap
 __all__ = ["Direction", "OnBegin", "OnMessage", "Outcome", "Tell", "WatchedStream", "outcome_of_error", "status_of_error", "with_outcome", "with_tap"]
 
 Direction: TypeAlias = Literal["in", "out"]
+"""From the client, or to it."""
 
 
 class Outcome(NamedTuple):
@@ -36,8 +37,11 @@ class Outcome(NamedTuple):
 
 
 Tell: TypeAlias = Callable[[Outcome], None]
+"""Is told, once."""
 OnBegin: TypeAlias = Callable[[], None]
+"""A conversation was accepted."""
 OnMessage: TypeAlias = Callable[[Direction, int], None]
+"""A message passes: which way, and its bytes."""
 
 
 def with_outcome(

@@ -133,6 +133,26 @@ async def test_K5_an_error_in_the_page(caplog: pytest.LogCaptureFixture) -> None
     assert "the page of an error failed itself; it goes out as it is" in caplog.text
 
 
+async def test_K4_the_same_failure_again_and_again(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(request: Any) -> Any:
+        raise KeyError(SEED)
+
+    async with client(build_server(apply_middleware(wrap_errors)(fail))) as c:
+        for _ in range(15):
+            assert (await c.get("/"))["status"] == 500
+    records = [record for record in caplog.records if record.name == "shallot.errors"]
+    assert [(record.levelname, record.exc_info is not None) for record in records] == [("ERROR", True)] * 10 + [("ERROR", False)] * 5
+    assert records[-1].getMessage().endswith("]: KeyError, as more than ten times within this minute")
+
+
+async def test_K7_what_is_no_response(caplog: pytest.LogCaptureFixture) -> None:
+    async def nothing(request: Any) -> Any: ...
+
+    response: Any = await apply_middleware(wrap_errors)(nothing)(request("GET", "/"))
+    assert response["status"] == 500
+    assert "TypeError: what stands inside of wrap_errors returned NoneType; expected a response dict, like text('hi')" in caplog.text
+
+
 MARKERS = [f"marker{number}" for number in range(12)]
 
 

@@ -132,6 +132,15 @@ async def test_J1_what_is_raised_passes_on(error: BaseException, status: str) ->
     assert samples(registry) == {f"requests_total GET - {status}": 1, "request_seconds_count GET -": 1}
 
 
+async def test_101_without_a_conversation_opens_nothing() -> None:
+    async def broken(request: Any) -> Any:
+        return {"status": 101}
+
+    registry = CollectorRegistry()
+    await apply_middleware(wrap_metrics(registry))(broken)(request("GET", "/"))
+    assert samples(registry, "requests_total", "websockets_open", "conversations_total") == {"requests_total GET - 101": 1}
+
+
 async def test_an_error_is_counted_once() -> None:
     app, registry = build()
     async with client(app) as c:

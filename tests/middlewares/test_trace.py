@@ -141,6 +141,14 @@ async def test_a_file_s_length_is_not_known(recorder: Recorder) -> None:
     assert "http.response.body.size" not in recorder.spans[0].attributes
 
 
+async def test_101_without_a_conversation_is_over_at_once(recorder: Recorder) -> None:
+    async def broken(request: Any) -> Any:
+        return {"status": 101}
+
+    await apply_middleware(wrap_trace(tracer_provider=recorder.provider))(broken)(request("GET", "/"))
+    assert [span.name for span in recorder.spans] == ["GET"]
+
+
 async def test_J1_a_cancellation_passes_on(recorder: Recorder) -> None:
     async def broken(request: Any) -> Any:
         raise asyncio.CancelledError

@@ -7,6 +7,7 @@ import re
 __all__ = ["MAX_CHARACTERS", "escape_text"]
 
 MAX_CHARACTERS = 200
+"""Of one text in a record."""
 _UNSAFE = re.compile(r"[^ !#-\[\]-~]")  # all but printable ASCII, and the quote and the backslash too
 
 

@@ -16,6 +16,7 @@ from ..compose import middleware_factory, mismatch
 from ..deadline import DeadlinePassed
 from ..error_pages import PAGE_POLICY, debug_page, error_page, is_local
 from ..errors import ClientDisconnect, ShallotError, Unavailable, real_error
+from ..repeats import Repeats
 from ..response import html, problem, with_header
 from ..types import Handler, Middleware, NextMiddleware, Response
 
@@ -36,6 +37,7 @@ class Errors(NamedTuple):
     table: Mapping[type[BaseException], Answer]
     page: Page
     debug: bool
+    repeats: Repeats
 
 
 def errors_options(table: Mapping[type[Exception], Answer] | None = None, *, page: Page = error_page, debug: bool = False) -> Errors:
@@ -45,7 +47,7 @@ def errors_options(table: Mapping[type[Exception], Answer] | None = None, *, pag
         _check_row(kind, answer)
     if not callable(page) or mismatch(page, "problem"):
         raise TypeError(f"wrap_errors: page must be a function of the problem that gives the text of a page, not {page!r}")
-    return Errors(dict(rows), page, debug)
+    return Errors(dict(rows), page, debug, Repeats())
 
 
 def _check_row(kind: Any, answer: Any) -> None:
@@ -71,13 +73,13 @@ def errors_request(error: Exception, request: Mapping[str, Any], options: Errors
             response = answer(error, request)
             status = response["status"]
         except Exception:
-            _report(error, request, 500, _trace_of(request))
+            _report(error, request, 500, _trace_of(request), options)
             log.exception("the answer to %s failed itself; answered with 500", type(error).__name__)
             return LAST_RESORT
-        _report(error, request, status, _trace_of(request))
+        _report(error, request, status, _trace_of(request), options)
         return response
     trace = _trace_of(request)
-    _report(error, request, answer, trace)
+    _report(error, request, answer, trace, options)
     answered = problem(answer, trace=trace) if answer >= 500 and not isinstance(error, Unavailable) else problem(answer)
     if options.debug and answer >= 500 and is_local(request) and _prefers_html(request):
         answered = html(debug_page(error, {"status": answer, "trace": trace}), answer)
@@ -127,7 +129,8 @@ def wrap_errors(table: Mapping[type[Exception], Answer] | None = None, *, page: 
 
     The debug page is for requests from a loopback address, to a loopback name, without a proxy's headers. It shows the lines of source, no values.
 
-    A fault of the client's is one line at DEBUG (``wrap_access_log`` has its record), ``Unavailable`` WARNING, all other 5xx ERROR with traceback.
+    A fault of the client's is one line at DEBUG (``wrap_access_log`` has its record), ``Unavailable`` WARNING, all other 5xx ERROR, with
+    traceback the first ten times within a minute from the same line.
     An answer of the table's that fails is logged too, and is a plain 500. A cancellation, and ``ClientDisconnect``, are passed on.
 
     WebSocket: what ``on_connect`` raises, or a layer before it, becomes the denial, never as HTML. What the conversation raises is the engine's: 1011.
@@ -142,13 +145,15 @@ def wrap_errors(table: Mapping[type[Exception], Answer] | None = None, *, page: 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def errors(handler: Handler, request: Any) -> Response:
             try:
-                response = await next_middleware(handler, request)
+                response: Any = await next_middleware(handler, request)
+                if not isinstance(response, dict):
+                    raise TypeError(f"what stands inside of wrap_errors returned {type(response).__name__}; expected a response dict, like text('hi')")
+                return errors_response(cast(Response, response), request, options)
             except (Exception, BaseExceptionGroup) as failure:
                 error = real_error(failure)
                 if not isinstance(error, Exception) or isinstance(error, ClientDisconnect):
                     raise
-                response = errors_request(error, request, options)
-            return errors_response(response, request, options)
+                return errors_response(errors_request(error, request, options), request, options)
 
         return errors
 
@@ -176,11 +181,13 @@ def _prefers_html(request: Mapping[str, Any]) -> bool:
     return best_match(request["headers"].get("accept"), (PROBLEM, HTML)) == HTML
 
 
-def _report(error: Exception, request: Mapping[str, Any], status: int, trace: str) -> None:
+def _report(error: Exception, request: Mapping[str, Any], status: int, trace: str, options: Errors) -> None:
     where = f'{escape_text(request["method"], 20)} "{escape_text(request["path"])}"'
     if isinstance(error, Unavailable):
         log.warning("%s: %d: %s", where, status, escape_text(str(error)))
     elif status < 500:
         log.debug("%s: %d: %s: %s", where, status, type(error).__name__, escape_text(str(error)))
-    else:
+    elif options.repeats.is_news(error):
         log.error("%s failed with %d [%s]", where, status, trace, exc_info=error, extra={"trace": trace})
+    else:
+        log.error("%s failed with %d [%s]: %s, as more than ten times within this minute", where, status, trace, type(error).__name__, extra={"trace": trace})

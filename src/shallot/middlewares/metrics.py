@@ -151,7 +151,7 @@ def wrap_metrics(registry: CollectorRegistry, *, namespace: str = "shallot") -> 
                 raise
             finally:
                 meters.running.dec()
-            if response["status"] != 101:
+            if response["status"] != 101 or "websocket" not in response:
                 return with_outcome(response, request, began, partial(meters.count_request, request))
             meters.count_handshake(request, perf_counter() - began)
             opened = meters.open.labels(route_label(request)).inc

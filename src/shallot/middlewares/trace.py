@@ -113,7 +113,7 @@ def wrap_trace(*, tracer_provider: trace.TracerProvider | None = None, trust: bo
                 raise
             finally:
                 context.detach(token)
-            if response["status"] != 101:
+            if response["status"] != 101 or "websocket" not in response:
                 return with_outcome(response, request, began, lambda outcome: _end(span, request, outcome))
             _end(span, request, Outcome(101, perf_counter() - began))
             return _with_conversation(response, request, tracer, inside)
