@@ -13,6 +13,7 @@ from shallot.codec.transcripts import (
     REDACTED,
     Exchange,
     decode_value,
+    drop_objects,
     encode_value,
     format_record,
     parse_transcript,
@@ -45,6 +46,12 @@ def test_round_trip(value: Any) -> None:
 )
 def test_encoding(value: Any, encoded: Any) -> None:
     assert encode_value(value) == encoded
+
+
+@given(values)
+def test_data_has_no_objects_to_drop(value: Any) -> None:
+    encoded = encode_value(value)
+    assert drop_objects(encoded) == encoded or "$object" in repr(value)
 
 
 def test_what_is_no_data_does_not_come_back() -> None:

@@ -43,7 +43,7 @@ async def plain(request):
 
 
 def build(lines: list[str], **options: Any) -> Any:
-    routes = [("/{room}", ["WS"], talk), ("/", ["GET"], plain)]
+    routes = [("/{room}", ["WS"], talk, {"mine": print}), ("/", ["GET"], plain)]
     pile = apply_middleware(wrap_parameters(), wrap_cookies(), wrap_routes(routes), wrap_transcript(lines.append, **options))
     return build_server(pile(standard_not_found), effects={"job.fail": fail})
 

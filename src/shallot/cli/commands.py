@@ -11,6 +11,7 @@ from ..codec.json import format_json
 from ..describe import check
 from ..describe.views import read_view
 from .loading import WrongTarget, load_app
+from .replaying import run_replay
 from .tables import format_table
 
 __all__ = ["COMMANDS", "Command", "main"]
@@ -32,6 +33,14 @@ TARGET: Mapping[str, Mapping[str, Any]] = {
     "--json": {"action": "store_true", "help": "print JSON instead of a table"},
 }
 """What each command takes that looks at an app."""
+
+REPLAY: Mapping[str, Mapping[str, Any]] = {
+    "file": {"help": "a transcript that wrap_transcript wrote"},
+    "app": TARGET["app"],
+    "--app-dir": TARGET["--app-dir"],
+    "--config": {"metavar": "module:name", "help": "a dict that the handlers see as scope['config'] ({})"},
+    "--pytest": {"action": "store_true", "help": "print a file of tests instead"},
+}
 
 
 def run_check(options: Namespace) -> int:
@@ -65,6 +74,7 @@ def _name(handler: Any) -> str:
 COMMANDS: Mapping[str, Command] = {
     "check": Command(run_check, "say what is insecure or out of order in an app; exit code 1 where something is", TARGET),
     "routes": Command(run_routes, "list the routes of an app, with the layers that each request passes", TARGET),
+    "replay": Command(run_replay, "play a transcript again and show the first difference; exit code 1 where there is one", REPLAY),
 }
 """A new command is a new row."""
 

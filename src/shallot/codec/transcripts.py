@@ -11,7 +11,7 @@ from ..errors import BadRequest
 from .json import JSONError, format_json, parse_json
 from .query import format_query, parse_query
 
-__all__ = ["REDACTED", "SECRETS", "Exchange", "Recorded", "decode_value", "encode_value", "format_record", "parse_transcript", "redact"]
+__all__ = ["REDACTED", "SECRETS", "Exchange", "Recorded", "decode_value", "drop_objects", "encode_value", "format_record", "parse_transcript", "redact"]
 
 SECRETS: Sequence[str] = (
     *("authorization", "proxy-authorization", "*cookie*", "*csrf*", "sec-websocket-protocol", "*api-key*", "*api_key*", "*apikey*"),
@@ -87,10 +87,30 @@ def decode_value(value: Any) -> Any:
         case dict():
             return {key: decode_value(each) for key, each in cast("dict[str, Any]", value).items()}
         case list():
-            items: list[Any] = value
+            items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
             return [decode_value(each) for each in items]
         case _:
             return value
+
+
+def drop_objects(encoded: Any) -> Any:
+    """An encoded value without what is no data: entries and items that say ``$object`` are left out.
+
+    >>> drop_objects(encode_value({"a": object(), "b": [1, object()]}))
+    {'b': [1]}
+    """
+    match encoded:
+        case dict():
+            pairs = cast("dict[str, Any]", encoded).items()
+            return {key: drop_objects(inner) for key, inner in pairs if not _is_object(inner)}
+        case list():
+            return [drop_objects(inner) for inner in cast("Sequence[Any]", encoded) if not _is_object(inner)]
+        case _:
+            return encoded
+
+
+def _is_object(encoded: Any) -> bool:
+    return isinstance(encoded, dict) and "$object" in encoded
 
 
 def redact(value: Any, secrets: Sequence[str] = SECRETS) -> Any:

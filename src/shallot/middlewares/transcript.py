@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
-from ..codec.transcripts import SECRETS, encode_value, format_record, redact, redact_query
+from ..codec.transcripts import SECRETS, drop_objects, encode_value, format_record, redact, redact_query
 from ..compose import middleware_factory
 from ..types import Handler, Middleware, NextMiddleware, Response, Tap
 
@@ -27,7 +27,7 @@ def transcript_request(request: Mapping[str, Any], secrets: Sequence[str] = SECR
     kept = {key: value for key, value in request.items() if key not in NO_DATA}
     if "query_string" in kept:
         kept["query_string"] = redact_query(kept["query_string"], secrets)
-    encoded: dict[str, Any] = encode_value(redact(kept, secrets))
+    encoded: dict[str, Any] = drop_objects(encode_value(redact(kept, secrets)))
     return encoded
 
 

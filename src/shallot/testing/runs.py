@@ -150,7 +150,7 @@ def _check(effect: Any) -> str:
 def _reply(kind: str, effect: AnyEffect, replies: Mapping[str, Any]) -> Any:
     reply: Any = replies.get(kind)
     if isinstance(reply, Iterator):
-        answers: Iterator[Any] = reply
+        answers: Iterator[Any] = reply  # pyright: ignore[reportUnknownVariableType]
         reply = next(answers)
     if isinstance(reply, BaseException):
         raise reply
