@@ -8,10 +8,14 @@ from shallot import repeats
 from shallot.repeats import Repeats
 
 
+def raise_below(kind: type[Exception]) -> None:
+    raise kind
+
+
 def raised(kind: type[Exception], deep: int = 0) -> Exception:
     try:
         if deep:
-            int("x" * deep) if kind is ValueError else {}["x"]
+            raise_below(kind)
         raise kind
     except Exception as error:
         return error
