@@ -19,7 +19,7 @@ FLOORS = [
     ["effects", "deadline", "files", "keepalive", "threads", "options"],
     ["outcomes", "rates", "repeats", "error_pages"],
     ["request", "response", "schemes", "tickets", "folder", "asgi", "validate", "body", "compose"],
-    ["failures", "contract"],
+    ["failures", "templates", "contract"],
     ["sending"],
     ["sessions", "sessions.*"],
     ["websocket", "websocket.*", "middlewares.*", "channels", "channels.*"],
@@ -48,6 +48,7 @@ SPAWNING = {
 
 BORROWED = {
     "brotli": "codec.compression",
+    "jinja2": "templates",
     "zstandard": "codec.compression",
     "itsdangerous": "sessions.cookie",
     "limits": "middlewares.rate_limit",

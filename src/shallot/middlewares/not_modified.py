@@ -26,7 +26,7 @@ def with_etag(response: Response) -> Response:
     """A copy of ``response`` with an ``etag`` made of its whole body (strong, BLAKE2b); unchanged are those that have one, no body, or ``no-store``.
 
     >>> with_etag({"status": 200, "headers": {}, "body": b"apple"})["headers"]
-    {'etag': '"b48ce6f2d2db4d3dca7a4a9f84e1b5b6"'}
+    {'etag': '"ab373b9c035e2916cbf17792a55b60e8"'}
     """
     headers, body = response.get("headers") or {}, response.get("body", b"")
     if response["status"] != 200 or not body or find_header(headers, "etag") is not None or "no-store" in str(find_header(headers, "cache-control")):
