@@ -28,6 +28,8 @@ ENDED = Ending(1000, "", "server", True)
 FAILED = Ending(1011, "", "server", True)
 GONE = Ending(1006, "", "client", False)
 """Nothing reaches the client any more, and nobody tells why."""
+LEFT: Mapping[tuple[int, str], Ending] = {(code, ""): Ending(code, "", "client", False) for code in (1000, 1001, 1005, 1006)}
+"""How most clients leave."""
 CUTS: Mapping[str, Ending] = {
     "idle": Ending(1001, "", "server", True),
     "stuck": Ending(1008, "", "server", True),
@@ -51,7 +53,7 @@ def ending_of(failure: BaseException | None, left: tuple[int, str] | None, cut: 
     """The ending: the client's leaving goes before our own cut, that before the server's cancellation, that before what the handler raised."""
     if left is not None:
         code, reason = left
-        return Ending(code, reason, "server" if code == 1012 else "client", False)
+        return LEFT.get(left) or Ending(code, reason, "server" if code == 1012 else "client", False)
     if cut is not None and cut in CUTS:
         return CUTS[cut]
     if cancelled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
 from ..errors import CloseWith, EffectRefused, real_error
@@ -116,7 +116,9 @@ class Talk:
             self._cancels -= 1
             task.uncancel()
         if accepted:
-            await self._part(failure, task.cancelling() > others)
+            farewell = self._farewell(failure, task.cancelling() > others)
+            if farewell is not None:
+                await farewell
         elif isinstance(failure, (OSError, asyncio.CancelledError)):
             log.debug("%s: the client was gone before the accept: %r", self._name, failure)
         else:
@@ -125,21 +127,21 @@ class Talk:
         if task.cancelling() > others:
             raise asyncio.CancelledError
 
-    async def _part(self, failure: BaseException | None, cancelled: bool) -> None:
+    def _farewell(self, failure: BaseException | None, cancelled: bool) -> Coroutine[Any, Any, None] | None:
+        """What is owed at the end, to be awaited; nothing where the client left first and nobody waits to hear of it, as most do."""
         receiver = self._receiver
         if not is_expected(failure, receiver.left, self._cut, cancelled):
             log.error("%s: the conversation failed", self._name, exc_info=failure)
         ending = ending_of(receiver.trouble or failure, receiver.left, self._cut, cancelled)
         if self._dropped or receiver.discarded:
             self._scope["dropped"] = {"sends": self._dropped, "messages": receiver.discarded}
+            log.debug("%s: %d sends dropped after the client left, %d messages discarded unread", self._name, self._dropped, receiver.discarded)
         hooks, hook_s = self._conversation["hooks"], self._limits["hook_s"]
         if ending.send or hooks or self._taps is not None or not (receiver.is_alone and is_finished(self._generator)):
-            await part(ending, self._name, self._scope, self._send, receiver, self._generator, hooks, self._taps, self._table, hook_s)
-        else:  # most clients leave first, and then nothing more is owed
-            receiver.end(ending.code, ending.reason)
-            self._scope["close"] = {"code": ending.code, "reason": ending.reason, "by": ending.by}
-        if self._dropped or receiver.discarded:
-            log.debug("%s: %d sends dropped after the client left, %d messages discarded unread", self._name, self._dropped, receiver.discarded)
+            return part(ending, self._name, self._scope, self._send, receiver, self._generator, hooks, self._taps, self._table, hook_s)
+        receiver.end(ending.code, ending.reason)
+        self._scope["close"] = {"code": ending.code, "reason": ending.reason, "by": ending.by}
+        return None
 
     async def _drive(self, generator: AsyncGenerator[Any, Any], others: int) -> None:
         """Ask the generator for effects and perform them, until it ends."""
