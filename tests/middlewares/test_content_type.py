@@ -7,6 +7,7 @@ import pytest
 
 from shallot.compose import apply_middleware
 from shallot.middlewares.content_type import content_type_response, wrap_content_type
+from shallot.response import text
 
 
 async def type_of(path: str, response: Any, **options: Any) -> Any:
@@ -105,5 +106,44 @@ def test_a_bare_extension_is_refused_when_it_is_built() -> None:
 def test_is_a_marked_factory() -> None:
     assert getattr(wrap_content_type(), "spec") == {  # noqa: B009
         "name": "wrap_content_type",
-        "options": {"additional_content_types": None, "default_content_type": "application/octet-stream", "strict": False},
+        "options": {"additional_content_types": None, "default_content_type": "application/octet-stream", "strict": False, "charset": None},
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/a.css", "text/css; charset=utf-8"),
+        ("/a.xul", "text/xul; charset=utf-8"),
+        ("/a.own", "text/own; charset=latin-1"),
+        ("/a.png", "image/png"),
+        ("/a.json", "application/json"),
+        ("/a", "application/octet-stream"),
+    ],
+)
+async def test_a_charset_is_said_with_text(path: str, expected: str) -> None:
+    additional = {"text/own; charset=latin-1": ["own"]}
+    assert await type_of(path, {"status": 200}, charset="utf-8", additional_content_types=additional) == expected
+
+
+@pytest.mark.parametrize("options", [{"charset": "utf-8\r\nx: y"}, {"default_content_type": "a\nb"}, {"additional_content_types": {"a\0b": ["x"]}}], ids=repr)
+def test_a_type_that_no_header_can_say_is_refused_when_it_is_built(options: Any) -> None:
+    with pytest.raises(ValueError, match="header 'content-type': the value holds the control character"):
+        wrap_content_type(**options)
+
+
+@pytest.mark.parametrize(
+    ("response", "path", "expected"),
+    [
+        ({"status": 200, "body": b"x"}, "/", "application/octet-stream"),
+        ({"status": 200, "body": b"<script>"}, "/x.unknown", "application/octet-stream"),
+        ({"status": 200, "body": b"x"}, "/x.html.jpg", "image/jpeg"),
+        ({"status": 200, "stream": ...}, "/x", "application/octet-stream"),
+        ({"status": 200, "file": "a.html"}, "/x", "application/octet-stream"),
+        (text("x"), "/x.html", "text/plain; charset=utf-8"),
+        ({"status": 404}, "/.html", "application/octet-stream"),
+        ({"status": 500, "body": b"x"}, "/x.", "application/octet-stream"),
+    ],
+)
+async def test_F11_each_kind_of_body_has_a_type(response: Any, path: str, expected: str) -> None:
+    assert await type_of(path, response) == expected

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..codec.headers import find_header, with_header
+from ..codec.headers import find_header, format_headers, with_header
 from ..codec.mime import CUSTOMARY, OCTET_STREAM, TYPES, guess_type, parse_extensions
 from ..compose import middleware_factory
 from ..types import Handler, Middleware, NextMiddleware, Response
 
 __all__ = ["content_type_response", "wrap_content_type"]
 
+_TEXT = re.compile(r"text/[^;]*", re.IGNORECASE)
 _WITHOUT_BODY = {204, 205, 304}
 
 
@@ -37,6 +39,8 @@ def wrap_content_type(
     additional_content_types: Mapping[str, Iterable[str]] | None = None,
     default_content_type: str = OCTET_STREAM,
     strict: bool = False,
+    *,
+    charset: str | None = None,
 ) -> Middleware:
     """Give each response that has no ``content-type`` the one that its request's path stands for. Put it outside ``wrap_static``.
 
@@ -45,6 +49,7 @@ def wrap_content_type(
     | ``additional_content_types`` | media type -> its extensions, with or without dot; before our own table, in this app only | none |
     | ``default_content_type`` | for paths that tell nothing | ``application/octet-stream`` |
     | ``strict`` | registered types only; else also customary ones like ``text/xul`` | ``False`` |
+    | ``charset`` | said with each ``text/*`` type of the tables: ``"utf-8"`` where all your files are that | ``None``: not said |
 
     WebSocket: an accepted one (101) is left alone; a denial is a response like any other.
 
@@ -52,6 +57,9 @@ def wrap_content_type(
     'application/octet-stream'
     """
     types = {**TYPES, **({} if strict else CUSTOMARY), **parse_extensions(additional_content_types or {})}
+    if charset is not None:
+        types = {extension: f"{kind}; charset={charset}" if _TEXT.fullmatch(kind) else kind for extension, kind in types.items()}
+    format_headers({"content-type": [default_content_type, *types.values()]})
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def content_type(handler: Handler, request: Any) -> Response:
