@@ -625,8 +625,9 @@ class Source(Protocol):
     done: bool
     """Nothing will ever come again: the mailbox looks after each ``take`` and forgets the source."""
 
-    def open(self, wake: Callable[[], None], bound: int) -> None:
-        """Begin. Call ``wake`` whenever ``take`` has something after it had nothing. Hold at most ``bound`` messages."""
+    def open(self, wake: Callable[..., None], bound: int) -> None:
+        """Begin. Call ``wake()`` whenever ``take`` has something after it had nothing; ``wake(True)`` where that is a word of control, which
+        overtakes what other sources have. Hold at most ``bound`` messages."""
         ...
 
     def take(self) -> Mapping[str, Any] | None:

@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .contract import Backend as Backend
     from .contract import LinkLost as LinkLost
+    from .memory import memory_channels as memory_channels
+    from .resource import Channels as Channels
 
 _WHERE = {
     "Backend": "contract",
+    "Channels": "resource",
     "LinkLost": "contract",
+    "memory_channels": "memory",
 }
 
 __all__ = [
     "Backend",
+    "Channels",
     "LinkLost",
+    "memory_channels",
 ]
 
 

@@ -134,9 +134,13 @@ class SharedMailbox(Mailbox):
         self.client.put(message, size)
         self.wake(CLIENT)
 
-    def wake(self, key: object) -> None:
-        """Something waits under ``key``."""
+    def wake(self, key: object, first: bool = False) -> None:
+        """Something waits under ``key``; ``first``: what comes next there overtakes what other sources have."""
         if key is CLIENT or key in self._sources:
+            if first and not self._closed:
+                self._forget(key)
+                self._queued.add(key)
+                self._ready.insert(0, key)
             self._enqueue(key)
             self.stir()
 

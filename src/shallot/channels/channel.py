@@ -1,0 +1,287 @@
+"""One channel on one node: what the backend tells goes into the log, in order and without holes; readers are woken, and held to their bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from ..deadline import DeadlinePassed, within
+from ..errors import Unavailable
+from .contract import Entry, Page, Position
+from .cursor import format_cursor
+from .log import Log, Node, batch_of
+from .presence import Crowd
+from .reader import Reader
+from .topics import Topic
+
+__all__ = ["ASK_S", "PAGE", "Channel", "Station"]
+
+log = logging.getLogger("shallot.channels")
+
+PAGE = 256
+"""How many messages are asked for at a time."""
+ASK_S = 5.0
+"""How long a read may take, the wait for a link included."""
+MAX_EARLY = 1024
+"""How many messages wait for the end of a read; what comes beyond them is read, too."""
+
+
+class Station(Protocol):
+    """What a channel needs of its node."""
+
+    counters: Counter[str]
+    contiguous: bool
+
+    @property
+    def now(self) -> Callable[[], float]: ...
+
+    async def read(self, channel: str, after: Position | None) -> Page: ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
+
+    def release(self, channel: Channel) -> None:
+        """Nobody hears it any more."""
+        ...
+
+    def depart(self, channel: str, member: str) -> None:
+        """A socket of a member's has gone."""
+        ...
+
+
+class Channel:
+    """``users`` counts those who are about to read. The log is there as soon as the backend has confirmed (``ready``)."""
+
+    __slots__ = (
+        *("_again", "_batch", "_early", "_free", "_held", "_limits", "_reading", "_station", "crowd"),
+        *("log", "name", "readers", "ready", "recovering", "returning", "topic", "users"),
+    )
+
+    def __init__(self, name: str, topic: Topic, station: Station) -> None:
+        self._station = station
+        self._early: list[tuple[str, Entry]] | None = []
+        """What was told while it is not certain what came before; ``None`` while it is."""
+        self._again = False
+        self._reading: asyncio.Task[None] | None = None
+        self._limits = 0, 0
+        self._batch: tuple[tuple[Position, Position, int], dict[str, Any]] | None = None
+        self._held: dict[Reader, None] = {}
+        """Readers that publishers wait for."""
+        self._free: asyncio.Event | None = None
+        self.crowd = Crowd() if topic.presence else None
+        self.log: Log | None = None
+        self.name = name
+        self.readers: dict[Reader, None] = {}
+        self.ready: asyncio.Event | None = asyncio.Event()
+        self.returning: list[tuple[Position | None, asyncio.Future[None]]] = []
+        """Who came back with a position that the log does not hold; see ``recovery``."""
+        self.recovering = False
+        self.topic = topic
+        self.users = 0
+
+    # ---- what the backend tells
+
+    def message(self, epoch: str, entry: Entry) -> None:
+        log = self.log
+        if log is None or self._early is not None:
+            self._wait(epoch, entry)
+            return
+        last = log.last
+        if epoch == last.epoch:
+            if entry.offset == last.offset + 1 or (entry.offset > last.offset and not self._station.contiguous):
+                log.append(entry, epoch, self._station.now())
+                self.stir()
+                return
+            if entry.offset <= last.offset and log.knows(entry):
+                self._station.counters["repeats"] += 1
+                return
+        self.look()
+        self._wait(epoch, entry)
+
+    def _wait(self, epoch: str, entry: Entry) -> None:
+        if self._early is not None and len(self._early) < MAX_EARLY:
+            self._early.append((epoch, entry))
+        else:
+            self._again = True
+
+    def look(self) -> None:
+        """Read what may be there."""
+        self._again = True
+        if self.log is not None and self._reading is None:
+            if self._early is None:
+                self._early = []
+            self._reading = self._station.spawn(self._read())
+
+    def doubt(self) -> None:
+        """The link broke: what comes next is believed when it has been compared with the backend's head."""
+        if self._early is None:
+            self._early = []
+
+    def attached(self, head: Position) -> None:
+        """The backend has confirmed: whatever comes after ``head`` will be told."""
+        if self.log is None:
+            self.log = Log(self.name, head, self._station.now(), max_count=self.topic.keep, max_bytes=self.topic.lag_bytes)
+        if head != self.log.last or self._again or self._reading is not None:
+            self.look()
+        else:
+            self._settle()
+
+    def compare(self, head: Position, before: Position) -> None:
+        """``head`` is what the backend knew at a time when this node had seen ``before``, and long enough ago to have arrived since."""
+        if self.log is None or self._early is not None:
+            return
+        last = self.log.last
+        is_other = head.epoch != before.epoch or head.offset < before.offset or (head.offset == before.offset and head.id != before.id)
+        if (is_other and last == before) or head.offset > last.offset:
+            self._station.counters["audits"] += 1
+            self.look()
+
+    async def caught_up(self) -> None:
+        """Returns when a read is done that began now or later."""
+        self.look()
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    async def is_settled(self) -> None:
+        """Returns when nothing is being read."""
+        while self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    async def _read(self) -> None:
+        try:
+            while self._again and self.log is not None:
+                self._again = False
+                page = await self._station.read(self.name, self.log.last)
+                self._take(page, self.log)
+                self._again = self._again or len(page.entries) >= PAGE
+        except Unavailable as error:
+            log.debug("channel %.60r was not read: %s; it will be, when there is a link again", self.name, error)
+            self._reading = None
+        else:
+            self._reading = None
+            self._settle()
+
+    def _take(self, page: Page, log: Log) -> None:
+        """Go on with what was read; where it does not follow what came before, with one gap."""
+        now, epoch, known = self._station.now(), page.head.epoch, set[str]()
+        if page.gap:
+            start = Position(epoch, page.entries[0].offset - 1, "") if page.entries else page.head
+            missed = None
+            if page.gap == "trimmed" and self._station.contiguous:
+                missed = start.offset - log.last.offset
+            elif page.gap != "trimmed":
+                known = log.ids()  # what was heard before the backend lost its memory is not told again
+            self._station.counters["gaps"] += 1
+            log.control({"type": "channel.gap", "channel": self.name, "reason": page.gap, "missed": missed, "cursor": format_cursor(start)}, now, start)
+        for entry in page.entries:
+            if entry.id in known:
+                log.pass_over(Position(epoch, entry.offset, entry.id), now)
+            else:
+                log.append(entry, epoch, now)
+        self.stir()
+
+    def _settle(self) -> None:
+        """It is certain now what came before: what was told meanwhile follows."""
+        early, self._early = self._early, None
+        for epoch, entry in early or ():
+            self.message(epoch, entry)
+
+    # ---- what its node says
+
+    def say(self, kind: str, **words: Any) -> None:
+        """A word of control to all readers."""
+        if self.log is not None:
+            self.log.control({"type": kind, "channel": self.name, **words}, self._station.now())
+            self.stir()
+
+    def open(self) -> None:
+        """Whoever waited for the backend's confirmation may read now."""
+        if self.ready is not None:
+            self.ready.set()
+            self.ready = None
+
+    def rest(self) -> None:
+        """Now and then: forget what nobody needs any more."""
+        self._batch = None
+        if self.log is not None:
+            self.log.trim(self._station.now(), idle=True)
+
+    # ---- readers
+
+    @property
+    def tail(self) -> Node:
+        if self.log is None:
+            raise RuntimeError(f"channel {self.name!r} is not attached")
+        return self.log.tail
+
+    def enter(self, reader: Reader) -> None:
+        self.readers[reader] = None
+        self._check_lag()
+
+    def leave(self, reader: Reader) -> None:
+        if reader in self.readers:
+            del self.readers[reader]
+            reader.node = None
+            self.relieve(reader)
+            if reader.member is not None:
+                self._station.depart(self.name, reader.member)
+            self.drop()
+
+    def drop(self) -> None:
+        if not self.readers and not self.users:
+            self._station.release(self)
+
+    def stir(self) -> None:
+        """Wake whoever waits, and see who is too far behind."""
+        for reader in self.readers:
+            if reader.idle:
+                reader.stir()
+        tail = self.tail
+        if tail.seq > self._limits[0] or tail.size > self._limits[1]:
+            self._check_lag()
+
+    def _check_lag(self) -> None:
+        lag, lag_bytes = self.topic.lag, self.topic.lag_bytes
+        for reader in self.readers:
+            if reader.is_behind(lag, lag_bytes):
+                reader.overrun()
+        limits = [reader.limit(lag, lag_bytes) for reader in self.readers]
+        self._limits = min((seq for seq, _ in limits), default=0), min((size for _, size in limits), default=0)
+
+    def skipped(self, reader: Reader, count: int) -> None:
+        self._station.counters["skipped"] += count
+
+    def batch(self, nodes: list[Node]) -> dict[str, Any]:
+        first, last = nodes[0].position, nodes[-1].position
+        if self._batch is None or self._batch[0] != (first, last, len(nodes)):
+            messages = [message for node in nodes if (message := node.message(self.name)) is not None]
+            self._batch = (first, last, len(nodes)), batch_of(self.name, messages)
+        return self._batch[1]
+
+    # ---- publishers that wait
+
+    def hold(self, reader: Reader) -> None:
+        reader.holds_up = True
+        self._held[reader] = None
+
+    def relieve(self, reader: Reader) -> None:
+        if self._held.pop(reader, self) is None:
+            reader.holds_up = False
+            if not self._held and self._free is not None:
+                self._free.set()
+                self._free = None
+
+    async def has_room(self) -> None:
+        """Returns when no reader holds up the publishers; those that do so for too long are closed."""
+        if not self._held:
+            return
+        if self._free is None:
+            self._free = asyncio.Event()
+        try:
+            await within(self.topic.block_s, self._free.wait())
+        except DeadlinePassed:
+            for reader in list(self._held):
+                reader.overrun(waited=True)
+                self.relieve(reader)

@@ -1,0 +1,192 @@
+"""The line to the backend: one link after the other, each made when the last one broke. Whoever asks waits for a link, and asks again on the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from random import uniform
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
+
+from ..deadline import DeadlinePassed, within
+from ..errors import Unavailable, real_error
+from .contract import CALL_S, CONNECT_S, LEAVE_S, Backend, Entry, Link, LinkLost, Present, Sink
+
+__all__ = ["PAUSES_S", "SILENCE_S", "STALE_S", "Duty", "Line", "News"]
+
+log = logging.getLogger("shallot.channels")
+
+T = TypeVar("T")
+
+Duty: TypeAlias = Callable[[Link], Coroutine[Any, Any, None]]
+"""What is done for as long as a link holds, in a task of its own."""
+
+PAUSES_S = 0.05, 2.0
+"""The first and the longest pause before connecting again; each is twice the last one, and somewhere between its half and its whole."""
+SILENCE_S = 1.0
+"""After so long without a word from the backend it is asked for one."""
+STALE_S = 1.0
+"""So long a link may be missing before readers are told."""
+
+
+class News(Sink, Protocol):
+    """Who hears what links tell."""
+
+    def stale(self) -> None: ...
+
+
+class Line:
+    """Keeps a link to ``backend``. ``run`` is its life; ``ask`` uses it."""
+
+    def __init__(self, backend: Backend, news: News, duties: Sequence[Duty]) -> None:
+        self._backend = backend
+        self._news = news
+        self._duties = duties
+        self._link: Link | None = None
+        self._changed = asyncio.Event()
+        self.failure: BaseException | None = None
+        self._stale: asyncio.TimerHandle | None = None
+        self.ears: Ears | None = None
+        self.links = 0
+        """How many links there were."""
+
+    # ---- use
+
+    async def ask(self, use: Callable[[Link], Coroutine[Any, Any, T]], seconds: float) -> T:
+        """What ``use(link)`` gives, on the first link that lives long enough; ``Unavailable`` after ``seconds``."""
+        time = asyncio.get_running_loop().time
+        until = time() + seconds
+        while True:
+            link = await self._wait_for_link(until - time())
+            left = until - time()
+            try:
+                return await within(min(CALL_S, left), use(link))
+            except (ValueError, TypeError):
+                raise
+            except DeadlinePassed as error:
+                if left < CALL_S:
+                    raise Unavailable(f"the channels' backend gave no answer within {seconds:g} s") from error
+                self.lose(link, error)
+            except Exception as error:
+                self.lose(link, error)
+
+    def lose(self, link: Link, error: BaseException) -> None:
+        """``link`` is of no use any more."""
+        if link is self._link and self.ears is not None:
+            self.ears.lost(error)
+
+    async def _wait_for_link(self, seconds: float) -> Link:
+        try:
+            async with asyncio.timeout(seconds):
+                while self._link is None:
+                    await self._changed.wait()
+        except TimeoutError as error:
+            raise Unavailable(f"the channels' backend cannot be reached: {self.failure!r}") from error
+        return self._link
+
+    # ---- life
+
+    async def run(self) -> None:
+        """Connect, and connect again, until cancelled."""
+        first, longest = PAUSES_S
+        pause = first
+        while True:
+            try:
+                await self._live()
+            except (Exception, BaseExceptionGroup, asyncio.CancelledError) as error:
+                if cast("asyncio.Task[None]", asyncio.current_task()).cancelling():
+                    raise
+                self.failure = real_error(error)  # a cancellation that nobody asked for: a task group of the backend's fell, and kept its reason
+                pause = first if self._link is not None else min(2 * pause, longest)
+                log.warning("the link to the channels' backend is lost: %r; trying again", self.failure, exc_info=_unexpected(self.failure))
+            finally:
+                self._drop()
+            await asyncio.sleep(uniform(pause / 2, pause))
+
+    async def _live(self) -> None:
+        """One link, from its making to its end, which is always an exception."""
+        ears = Ears(self._news)
+        manager = self._backend.connect(ears)
+        link = await within(CONNECT_S, _enter(manager))
+        try:
+            self._link, self.ears = link, ears
+            self.links += 1
+            self._changed.set()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._listen(link, ears))
+                for duty in self._duties:
+                    tasks.create_task(duty(link))
+        finally:
+            ears.open = False
+            await within(LEAVE_S, _leave(manager, *sys.exc_info()))
+
+    async def _listen(self, link: Link, ears: Ears) -> None:
+        """Returns never: the link's end is raised."""
+        while True:
+            ears.heard = False
+            await asyncio.wait([ears.end], timeout=SILENCE_S)
+            if ears.end.done():
+                raise LinkLost("the link broke") from ears.end.result()
+            if not ears.heard and not self._backend.caps.local:
+                await within(CALL_S, link.ping())
+
+    def _drop(self) -> None:
+        self._changed.clear()
+        if self._link is not None:
+            self._link = self.ears = None
+            if self._stale is None:
+                self._stale = asyncio.get_running_loop().call_later(STALE_S, self._news.stale)
+
+    def fresh(self) -> None:
+        """All is as it was before the last link broke."""
+        if self._stale is not None:
+            self._stale.cancel()
+            self._stale = None
+
+
+class Ears:
+    """The sink of one link: what it tells after its end is not heard."""
+
+    def __init__(self, news: Sink) -> None:
+        self._news = news
+        self.end: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        self.open = True
+        self.heard = False
+
+    def message(self, channel: str, epoch: str, entry: Entry) -> None:
+        self.heard = True
+        if self.open:
+            self._news.message(channel, epoch, entry)
+
+    def hint(self, channel: str) -> None:
+        self.heard = True
+        if self.open:
+            self._news.hint(channel)
+
+    def joined(self, channel: str, present: Present) -> None:
+        if self.open:
+            self._news.joined(channel, present)
+
+    def left(self, channel: str, node: str, member: str) -> None:
+        if self.open:
+            self._news.left(channel, node, member)
+
+    def lost(self, error: BaseException | None) -> None:
+        if not self.end.done():
+            self.end.set_result(error)
+
+
+async def _enter(manager: AbstractAsyncContextManager[Link]) -> Link:
+    return await manager.__aenter__()
+
+
+async def _leave(manager: AbstractAsyncContextManager[Link], *error: Any) -> None:
+    """Errors cannot be swallowed there: a link's end is always one."""
+    await manager.__aexit__(*error)
+
+
+def _unexpected(error: BaseException) -> BaseException | None:
+    """The traceback is worth a look only where the error is none that a broken link explains."""
+    return None if isinstance(error, (Unavailable, OSError)) else error

@@ -1,0 +1,166 @@
+"""The log of one channel on one node: a chain that all its readers share, each with a place in it. What nobody needs any more is freed by itself.
+Pure bookkeeping: waits for nothing, starts nothing, knows no backend."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..codec.json import format_json, parse_json
+from .contract import Entry, Position
+from .cursor import format_cursor
+
+__all__ = ["WINDOW_S", "Log", "Node", "batch_of"]
+
+log = logging.getLogger("shallot.channels")
+
+WINDOW_S = 30.0
+"""For how long a node remembers what all its readers have taken: who comes back within it needs nothing of the backend."""
+
+
+class Node:
+    """A link of the chain: a message, or a word of control (a gap, who joined, who left, stale, fresh). ``position`` is the channel's after it."""
+
+    __slots__ = ("_cursor", "_message", "born", "control", "count", "data", "next", "position", "seq", "size")
+
+    def __init__(self, position: Position, data: bytes | None, control: Mapping[str, Any] | None, seq: int, count: int, size: int, born: float) -> None:
+        self.position = position
+        self.data = data
+        self.control = control
+        self.seq = seq
+        """How many links the chain had until here,"""
+        self.count = count
+        """how many messages,"""
+        self.size = size
+        """and how many bytes."""
+        self.born = born
+        self.next: Node | None = None
+        self._cursor: str | None = None
+        self._message: dict[str, Any] | None = None
+
+    @property
+    def cursor(self) -> str:
+        if self._cursor is None:
+            self._cursor = format_cursor(self.position)
+        return self._cursor
+
+    def message(self, channel: str) -> dict[str, Any] | None:
+        """The message as readers get it, made once and shared; ``None`` where the backend holds what no ``publish`` can have put there."""
+        if self._message is None and self.data is not None:
+            data, identity, cursor = self.data, self.position.id, self.cursor
+            try:
+                value = parse_json(data)
+            except ValueError as error:
+                log.warning("channel %.60r: the backend holds a message that is not ours (%s); dropped", channel, error)
+                self.data = None
+                return None
+            text = f'{_opening(channel)}"data":{data.decode()},"id":{format_json(identity).decode()},"cursor":"{cursor}"}}'
+            self._message = {"type": "channel.message", "channel": channel, "data": value, "id": identity, "cursor": cursor, "text": text}
+        return self._message
+
+
+def batch_of(channel: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several messages of a channel as one: the texts are joined, nothing is encoded again."""
+    start = len(_opening(channel))
+    last = messages[-1]
+    items = [{"data": message["data"], "id": message["id"], "cursor": message["cursor"]} for message in messages]
+    inner = ",".join("{" + message["text"][start:] for message in messages)
+    text = f'{_opening(channel)}"items":[{inner}],"id":{format_json(last["id"]).decode()},"cursor":"{last["cursor"]}"}}'
+    return {"type": "channel.message", "channel": channel, "items": items, "id": last["id"], "cursor": last["cursor"], "text": text}
+
+
+def _opening(channel: str) -> str:
+    return f'{{"type":"channel.message","channel":{format_json(channel).decode()},'
+
+
+class Log:
+    """The chain's end, where it grows, and the window: its last stretch, by offset, where readers who come back find their place."""
+
+    __slots__ = ("_max_bytes", "_max_count", "_size_before", "channel", "tail", "window")
+
+    def __init__(self, channel: str, start: Position, now: float, *, max_count: int, max_bytes: int) -> None:
+        self.channel = channel
+        self._max_count = max_count
+        self._max_bytes = max_bytes
+        self.tail = Node(start, None, None, 0, 0, 0, now)
+        self.window: dict[int, Node] = {start.offset: self.tail}
+        self._size_before = 0
+
+    @property
+    def last(self) -> Position:
+        """The position of the channel as far as this node knows it."""
+        return self.tail.position
+
+    @property
+    def oldest(self) -> Node:
+        """Where the window begins: readers may go on from here."""
+        return next(iter(self.window.values()))
+
+    @property
+    def edge(self) -> int:
+        """Messages from this offset on are in the window."""
+        return self.oldest.position.offset + (self.oldest.data is None)
+
+    def append(self, entry: Entry, epoch: str, now: float) -> None:
+        tail = self.tail
+        node = Node(Position(epoch, entry.offset, entry.id), entry.data, None, tail.seq + 1, tail.count + 1, tail.size + len(entry.data), now)
+        tail.next = self.tail = self.window[entry.offset] = node
+        slack = 1.25  # a quarter more than the bound, then many at once: each is looked at once
+        if len(self.window) > slack * self._max_count + 8 or node.size - self._size_before > slack * self._max_bytes:
+            self.trim(now)
+
+    def knows(self, entry: Entry) -> bool:
+        """Is it certain that this message was here before?"""
+        node = self.window.get(entry.offset)
+        return node is not None and node.position.id == entry.id
+
+    def ids(self) -> set[str]:
+        return {node.position.id for node in self.window.values()}
+
+    def pass_over(self, position: Position, now: float) -> None:
+        """The channel goes on from ``position``, and nobody hears of the message there."""
+        tail = self.tail
+        tail.next = self.tail = self.window[position.offset] = Node(position, None, None, tail.seq + 1, tail.count, tail.size, now)
+
+    def control(self, message: Mapping[str, Any], now: float, position: Position | None = None) -> None:
+        """Say ``message`` to all readers, in its place among the others. With ``position`` the channel goes on from there: a gap."""
+        tail = self.tail
+        node = Node(position or tail.position, None, message, tail.seq + 1, tail.count, tail.size, now)
+        if position is not None:
+            self.window, self._size_before = {position.offset: node}, node.size
+        tail.next = self.tail = node
+
+    def find(self, position: Position) -> Node | None:
+        """Where a reader at ``position`` stands; ``None`` if the window does not reach back so far, or another message stands there."""
+        node = self.window.get(position.offset)
+        return node if node is not None and node.position == position else None
+
+    def replay(self, start: Position, entries: Sequence[Entry], now: float) -> Node:
+        """Let the window begin at ``start``: ``entries`` follow it without a hole and reach into the window. Returns the node at ``start``."""
+        nodes: list[Node] = []
+        following, edge = self.oldest, self.edge
+        before = [(Position(start.epoch, entry.offset, entry.id), entry.data) for entry in entries if entry.offset < edge]
+        for position, data in [*reversed(before), (start, None)]:
+            held = following.data
+            node = Node(position, data, None, following.seq - 1, following.count - (held is not None), following.size - len(held or b""), now)
+            node.next = following
+            nodes.append(node)
+            following = node
+        self.window = {**{node.position.offset: node for node in reversed(nodes)}, **{offset: node for offset, node in self.window.items() if offset >= edge}}
+        self._size_before = following.size
+        return following
+
+    def trim(self, now: float, *, idle: bool = False) -> None:
+        """Shorten the window to its bounds; with ``idle`` also by age. The last position stays."""
+        window, tail = self.window, self.tail
+        excess = len(window) - self._max_count - 1
+        passed: list[int] = []
+        for offset, node in window.items():
+            is_old = idle and now - node.born >= WINDOW_S
+            if offset == tail.position.offset or not (len(passed) < excess or tail.size - node.size > self._max_bytes or is_old):
+                self._size_before = node.size
+                break
+            passed.append(offset)
+        for offset in passed:
+            del window[offset]
