@@ -27,6 +27,7 @@ class FormLimits(NamedTuple):
 
 
 FORM_LIMITS = FormLimits()
+"""The defaults."""
 
 MAX_NESTING = 5
 MAX_INDEX = 100

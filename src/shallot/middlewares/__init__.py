@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .cors import wrap_cors as wrap_cors
     from .csrf import csrf_token as csrf_token
     from .csrf import wrap_csrf as wrap_csrf
+    from .defaults import api_defaults as api_defaults
+    from .defaults import site_defaults as site_defaults
+    from .defaults import wrap_defaults as wrap_defaults
     from .errors import wrap_errors as wrap_errors
     from .flash import take_flash as take_flash
     from .flash import with_flash as with_flash
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from .head import wrap_head as wrap_head
     from .hosts import wrap_hosts as wrap_hosts
     from .https import wrap_https as wrap_https
+    from .inflate import wrap_inflate as wrap_inflate
     from .json import wrap_json as wrap_json
     from .lint import lint_layers as lint_layers
     from .lint import wrap_lint as wrap_lint
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     from .transcript import wrap_transcript as wrap_transcript
 
 _WHERE = {
+    "api_defaults": ".defaults",
     "api_headers": ".security_headers",
     "apply_middleware": "..compose",
     "chain_middleware": "..compose",
@@ -62,6 +67,7 @@ _WHERE = {
     "middleware_factory": "..compose",
     "redis_rates": ".rate_limit",
     "rotate_session": ".session",
+    "site_defaults": ".defaults",
     "site_headers": ".security_headers",
     "take_flash": ".flash",
     "url_for": ".routing",
@@ -76,11 +82,13 @@ _WHERE = {
     "wrap_cookies": ".cookies",
     "wrap_cors": ".cors",
     "wrap_csrf": ".csrf",
+    "wrap_defaults": ".defaults",
     "wrap_errors": ".errors",
     "wrap_flash": ".flash",
     "wrap_head": ".head",
     "wrap_hosts": ".hosts",
     "wrap_https": ".https",
+    "wrap_inflate": ".inflate",
     "wrap_json": ".json",
     "wrap_lint": ".lint",
     "wrap_metrics": ".metrics",
@@ -101,6 +109,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "api_defaults",
     "api_headers",
     "apply_middleware",
     "chain_middleware",
@@ -111,6 +120,7 @@ __all__ = [
     "middleware_factory",
     "redis_rates",
     "rotate_session",
+    "site_defaults",
     "site_headers",
     "take_flash",
     "url_for",
@@ -125,11 +135,13 @@ __all__ = [
     "wrap_cookies",
     "wrap_cors",
     "wrap_csrf",
+    "wrap_defaults",
     "wrap_errors",
     "wrap_flash",
     "wrap_head",
     "wrap_hosts",
     "wrap_https",
+    "wrap_inflate",
     "wrap_json",
     "wrap_lint",
     "wrap_metrics",
