@@ -29,13 +29,20 @@ def keys(kind: Any) -> tuple[set[str], set[str]]:
 @pytest.mark.parametrize(
     ("kind", "required", "optional"),
     [
-        (types.Response, {"status"}, {"headers", "body", "stream", "file", "cookies", "effects", "websocket"}),
+        (types.Response, {"status"}, {"headers", "body", "stream", "file", "cookies", "effects", "websocket", "session", "rotate_session", "flash", "compress"}),
         (types.RouteMatch, {"path", "methods", "name", "data"}, set()),
-        (types.RouteData, set(), {"name", "summary", "middlewares", "limits"}),
+        (
+            types.RouteData,
+            set(),
+            {
+                *("name", "summary", "middlewares", "limits", "max_body_bytes"),
+                *("auth", "origins", "csrf", "rate_limit", "message_rate", "timeout_s", "compress"),
+            },
+        ),
         (types.Close, {"code", "reason", "by"}, set()),
         (types.Conversation, {"handler", "params", "subprotocol", "limits", "hooks", "taps"}, {"reads"}),
         (types.Spec, {"name", "options"}, set()),
-        (types.Tap, set(), {"message", "effect", "end"}),
+        (types.Tap, set(), {"begin", "message", "effect", "result", "end"}),
         (types.Hooks, set(), {"on_disconnect", "on_close"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
