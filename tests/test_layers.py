@@ -56,6 +56,7 @@ BORROWED = {
     "multipart": "codec.multipart",
     "opentelemetry": "middlewares.trace",
     "prometheus_client": "middlewares.metrics",
+    "pytest": "testing.plugin",
     "redis": "sessions.redis",
     "typing_extensions": "types",  # type-only: every checker brings it
 }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
+import threading
+from typing import Any
 
 import pytest
 
-from shallot.testing.leaks import errors_logged, generators_started, sweep
+from shallot.testing import Unexpected
+from shallot.testing.leaks import errors_logged, generators_started, held, leaving_nothing, left_behind, sweep
 
 
 async def count():
@@ -30,7 +34,7 @@ def test_generators_are_seen_and_the_hooks_put_back() -> None:
         generator = count()
         with generators_started() as started:
             step(generator)
-        assert started == [generator]
+        assert list(started.alive) == [generator] and started.suspended() == ["count"]
         with pytest.raises(StopIteration):
             generator.aclose().send(None)
     assert seen == [generator]
@@ -51,6 +55,78 @@ def test_errors_of_ours_are_noted_and_go_no_further(caplog) -> None:
     assert [record.getMessage() for record in caplog.records] == ["not ours"]
     logging.getLogger("shallot").error("after")
     assert caplog.records[-1].getMessage() == "after"
+
+
+@pytest.mark.leaks
+@pytest.mark.parametrize("inner", [True, False])
+def test_what_the_collector_finds_is_seen_and_passed_on(inner: bool) -> None:
+    passed_on: list[object] = []
+    before = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(finalizer=(lambda generator: passed_on.append(generator.__qualname__)) if inner else None)
+    with generators_started() as started:
+        step(count())
+        gc.collect()
+    assert started.collected == ["count"] and passed_on == ["count"] * inner
+    sys.set_asyncgen_hooks(*before)
+
+
+async def forget_a_task() -> None:
+    kept.append(asyncio.get_running_loop().create_task(asyncio.sleep(60)))
+
+
+async def forget_a_generator() -> None:
+    async for _ in count():
+        break
+
+
+async def suspend_a_generator() -> None:
+    kept.append(count())
+    await anext(kept[-1])
+
+
+async def forget_nothing() -> None:
+    assert [number async for number in count()] == [1, 2]
+    asyncio.get_running_loop().create_task(asyncio.sleep(0)).cancel()
+
+
+kept: list[Any] = []
+
+
+@pytest.mark.leaks
+@pytest.mark.parametrize(
+    "test, message",
+    [
+        (forget_a_task, r"tasks left running: \['sleep'\]"),
+        (forget_a_generator, r"to the garbage collector: \['count'\]"),
+        (suspend_a_generator, r"suspended: \['count'\]"),
+    ],
+)
+async def test_leaving_something_fails(test: Any, message: str) -> None:
+    with pytest.raises(Unexpected, match=message):
+        await leaving_nothing(test)()
+    for thing in kept:
+        await thing.aclose() if hasattr(thing, "aclose") else thing.cancel()
+    kept.clear()
+
+
+async def test_leaving_nothing_passes() -> None:
+    await leaving_nothing(forget_nothing)()
+
+
+@pytest.mark.leaks
+def test_threads_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = held()
+    assert left_behind(before) == ""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, args=(30,), name="waiter")
+    thread.start()
+    assert left_behind(before, patience_s=0.001) == "threads left running: ['waiter']"
+    end.set()
+    assert left_behind(before) == ""
+    with open("/etc/passwd") as opened:
+        assert left_behind(before) == "files left open: ['/etc/passwd']"
+        monkeypatch.setattr("os.path.isdir", lambda path: False)
+        assert opened.fileno() and held().files == {}
 
 
 @pytest.mark.leaks

@@ -10,6 +10,7 @@ from .conduct import WrongEvent
 from .cuts import Cut, cut_everywhere
 from .failures import Unexpected
 from .fakes import AfterLeave, ClientGone, FakeServer
+from .leaks import leaving_nothing
 from .plays import play
 from .replays import Difference, replay
 from .requests import request
@@ -47,6 +48,7 @@ __all__ = [
     "format_scenario",
     "format_tests",
     "http_scope",
+    "leaving_nothing",
     "parse_scenario",
     "play",
     "replay",

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from types import AsyncGeneratorType
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from ..codec.json import format_json
@@ -17,7 +16,7 @@ from ..websocket.wire import close_event
 from .clients import Opening
 from .ends import ENDS, CutLoop, CutServer, End
 from .failures import Unexpected
-from .leaks import errors_logged, generators_started, sweep
+from .leaks import Started, errors_logged, generators_started, name_of, sweep
 from .lifespans import lifespan
 from .scenarios import Scenario, Step, is_close, read_scenario
 from .scopes import format_cookies, lower_names, websocket_scope, with_query
@@ -230,7 +229,7 @@ class Trial:
             await server.settle()
             server.leave(1001)
 
-    def _look(self, server: CutServer, started: Collection[AsyncGeneratorType[Any, Any]], tasks: Collection[asyncio.Task[Any]], loop: CutLoop) -> None:
+    def _look(self, server: CutServer, started: Started, tasks: Collection[asyncio.Task[Any]], loop: CutLoop) -> None:
         taken = [*server.sent, *(server.late if server.after_leave == "swallow" else ())]  # where send is silent nobody can know better
         accepted = any(event["type"] == "websocket.accept" for event in taken)
         if server.error is not None:
@@ -238,9 +237,9 @@ class Trial:
         if self._hooks["on_close"] != accepted or self._hooks["on_disconnect"] > accepted:
             self._found.append(f"of {'an accepted' if accepted else 'a refused'} conversation the hooks ran {dict(self._hooks)}")
         left = {
-            "generator not closed": [generator.__qualname__ for generator in started if generator.ag_frame is not None],
-            "task left": [_name(task.get_coro()) for task in tasks if task is not server.task],
-            "timer left": [_name(handle) for handle in loop.timers if not handle.cancelled() and handle.when() > loop.time()],
+            "generator not closed": [*started.suspended(), *started.collected],
+            "task left": [name_of(task.get_coro()) for task in tasks if task is not server.task],
+            "timer left": [name_of(getattr(handle, "_callback", handle)) for handle in loop.timers if not handle.cancelled() and handle.when() > loop.time()],
         }
         for what, names in left.items():
             self._found += [f"{what}: {name}" for name in names if not any(fnmatchcase(name, pattern) for pattern in self._stage.allow)]
@@ -252,8 +251,3 @@ def _has_sent(server: CutServer, events: int) -> bool:
 
 async def _nothing(scope: Any) -> None:
     """Stands for an ``on_close`` that a handler does not have: its running is counted all the same."""
-
-
-def _name(thing: Any) -> str:
-    callback = getattr(thing, "_callback", thing)
-    return str(getattr(callback, "__qualname__", callback))

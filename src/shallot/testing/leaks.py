@@ -1,33 +1,124 @@
-"""What a piece of a test leaves behind: asynchronous generators, errors in the log, tasks that take no cancellation. Knows no server and no app."""
+"""What a piece of a test leaves behind: tasks, asynchronous generators, threads, files, errors in the log. Knows no server and no app."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+import threading
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+from functools import wraps
 from types import AsyncGeneratorType
-from typing import Any, cast
+from typing import Any, NamedTuple, ParamSpec, cast
+from weakref import WeakSet
 
-__all__ = ["errors_logged", "generators_started", "sweep"]
+from .failures import Unexpected
+
+__all__ = ["Held", "Started", "errors_logged", "generators_started", "held", "leaving_nothing", "left_behind", "sweep"]
+
+P = ParamSpec("P")
 
 PATIENCE = 16
 """How often what is left behind is cancelled before it is given up."""
 
 
+class Held(NamedTuple):
+    """What this process holds."""
+
+    threads: set[threading.Thread]
+    files: Counter[str]
+    """What the open file descriptors are; nothing where the system does not tell"""
+
+
+def held() -> Held:
+    """The threads that are no daemons, and the open files, now."""
+    files: Counter[str] = Counter()
+    for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+        with suppress(FileNotFoundError):  # the descriptor of this listing itself
+            files[os.readlink(f"/proc/self/fd/{number}")] += 1
+    return Held({thread for thread in threading.enumerate() if not thread.daemon}, files)
+
+
+def left_behind(before: Held, *, patience_s: float = 1) -> str:
+    """What was not held ``before``, as the text of a failure; ``""`` for nothing. A thread that was told to end gets ``patience_s`` to do so."""
+    now = held()
+    if left := [thread.name for thread in now.threads - before.threads if _runs_on(thread, patience_s)]:
+        return f"threads left running: {left}"
+    if files := sorted(held().files - before.files):
+        return f"files left open: {files}"
+    return ""
+
+
+def _runs_on(thread: threading.Thread, patience_s: float) -> bool:
+    thread.join(patience_s)
+    return thread.is_alive()
+
+
+def leaving_nothing(test: Callable[P, Awaitable[Any]]) -> Callable[P, Awaitable[None]]:
+    """``test``, raising ``Unexpected`` where it leaves a task running or an async generator suspended, or lets the garbage collector close one.
+
+    >>> @leaving_nothing
+    ... async def test_forgets():
+    ...     kept = asyncio.create_task(asyncio.sleep(60))
+    >>> asyncio.run(test_forgets())
+    Traceback (most recent call last):
+    ...
+    shallot.testing.failures.Unexpected: tasks left running: ['sleep']
+    """
+
+    @wraps(test)
+    async def run(*args: P.args, **keywords: P.kwargs) -> None:
+        tasks = asyncio.all_tasks()
+        with generators_started() as started:
+            await test(*args, **keywords)
+        await asyncio.sleep(0)  # for a task that has just been told to end
+        if started.collected:
+            raise Unexpected(f"async generators left to the garbage collector: {started.collected}; close them (aclosing)")
+        if left := [name_of(task.get_coro()) for task in asyncio.all_tasks() - tasks]:
+            raise Unexpected(f"tasks left running: {left}")
+        if suspended := started.suspended():
+            raise Unexpected(f"async generators left suspended: {suspended}; close them (aclosing)")
+
+    return run
+
+
+def name_of(thing: Any) -> str:
+    """What a coroutine, a generator or a timer's function is called."""
+    return str(getattr(thing, "__qualname__", thing))
+
+
+class Started(NamedTuple):
+    """Asynchronous generators that took their first step."""
+
+    alive: WeakSet[AsyncGeneratorType[Any, Any]]
+    collected: list[str]
+    """The names of those that the garbage collector had to close"""
+
+    def suspended(self) -> list[str]:
+        """The names of those that nobody ran to their end."""
+        return [name_of(generator) for generator in self.alive if generator.ag_frame is not None]
+
+
 @contextmanager
-def generators_started() -> Generator[list[AsyncGeneratorType[Any, Any]]]:
-    """The asynchronous generators that take their first step meanwhile."""
-    started: list[AsyncGeneratorType[Any, Any]] = []
+def generators_started() -> Generator[Started]:
+    """See the asynchronous generators that take their first step meanwhile; none is kept alive by that."""
+    started = Started(WeakSet(), [])
     hooks = sys.get_asyncgen_hooks()
 
     def first_step(generator: AsyncGenerator[Any, Any]) -> None:
-        started.append(cast("AsyncGeneratorType[Any, Any]", generator))
+        started.alive.add(cast("AsyncGeneratorType[Any, Any]", generator))
         if hooks.firstiter is not None:
             hooks.firstiter(generator)
 
-    sys.set_asyncgen_hooks(first_step, hooks.finalizer)
+    def last_step(generator: AsyncGenerator[Any, Any]) -> None:
+        started.collected.append(name_of(generator))
+        if hooks.finalizer is not None:
+            hooks.finalizer(generator)
+
+    sys.set_asyncgen_hooks(first_step, last_step)
     try:
         yield started
     finally:
