@@ -230,8 +230,8 @@ def static_follows_links(view: View) -> Iterator[str]:
 
 
 def rate_limit_in_memory(view: View) -> Iterator[str]:
-    for store in _options(view, "wrap_rate_limit", "store"):
-        if store is None:
+    for layer in view.find("wrap_rate_limit"):
+        if layer["options"]["store"] is None and (layer["options"]["rate"] or layer["options"]["rates"]):
             yield "wrap_rate_limit"
 
 
