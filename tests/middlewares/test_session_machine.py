@@ -126,7 +126,7 @@ class Sessions(RuleBasedStateMachine):
         self.request(browser, lambda data: data.update(user=user))
         return key if key and model and key != self.keys[browser] else "nobody"
 
-    @rule(seconds=st.sampled_from([1, 9, 10, 50, 99, 100, 250]))
+    @rule(seconds=st.sampled_from([1, 9, 10, 40, 60, 99]))
     def wait(self, seconds: int) -> None:
         self.now += seconds
 
@@ -152,9 +152,11 @@ class Sessions(RuleBasedStateMachine):
             self.request(browser, lambda data: data.update({other: "inner"}))
             return {"status": 200}
 
+        was_outer = model.data.get(name) == "outer"
         answer = self.ask(self.keys[browser], handler)
         assert "set-cookie" not in answer["headers"]
-        model.data[name], model.seen = "outer", self.now
+        if not was_outer:  # a value that was there before is no change, and undoes none
+            model.data[name], model.seen = "outer", self.now
 
     @invariant()
     def the_store_holds_what_is_alive(self) -> None:
