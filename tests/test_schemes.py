@@ -101,7 +101,7 @@ async def test_session() -> None:
         ("/chat?ticket=t1", "ann"),
         ("/chat?a=b&ticket=t1", "ann"),
         ("/chat?ticket=t2", None),
-        ("/chat?ticket=t2&ticket=t1", None),
+        ("/chat?ticket=t1&ticket=t2", None),
         ("/chat?ticket=", None),
         ("/chat?tickets=t1", None),
         ("/chat", None),

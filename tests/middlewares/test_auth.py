@@ -12,7 +12,7 @@ from shallot.compose import apply_middleware
 from shallot.middlewares.auth import auth_request, open_websockets, roles_of, unguarded_rows, wrap_auth
 from shallot.middlewares.routing import wrap_routes
 from shallot.response import redirect, text
-from shallot.schemes import basic, bearer, session
+from shallot.schemes import basic, bearer, session, ticket
 from shallot.testing import Denied, client, request
 
 ANN, BOB = {"name": "ann", "roles": ["editor", "admin"]}, {"name": "bob", "roles": "editor"}
@@ -155,6 +155,19 @@ async def test_another_answer() -> None:
     async with client(app_of(by_header, on_denied=to_login)) as c:
         assert (await c.get("/admin"))["headers"]["location"] == "/login"
         assert [await status_of(c, path, who) for path, who in [("/admin", None), ("/admin", "b"), ("/ws/admin", None)]] == [303, 403, 401]
+
+
+@pytest.mark.parametrize("given", ["Bearer secret-token", "Basic c2VjcmV0LXRva2VuOng="])
+async def test_G5_no_credentials_in_the_log(given: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    identify = [bearer(lambda token: None), basic(lambda user, password: None), ticket(lambda given: None)]
+    async with client(app_of(identify, default=True)) as c:
+        answer = await c.get("/admin?ticket=secret-token", headers={"authorization": given})
+        with pytest.raises(Denied) as denied:
+            async with c.websocket("/ws/admin?ticket=secret-token", headers={"authorization": given}):
+                pass
+    assert [answer["status"], denied.value.response["status"]] == [401, 401]
+    assert "secret-token" not in caplog.text + str(answer) + str(denied.value.response)
 
 
 async def test_roles_of_ones_own() -> None:

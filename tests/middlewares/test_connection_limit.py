@@ -132,6 +132,20 @@ async def test_a_handshake_counts_from_its_beginning() -> None:
     assert (outer["status"], inner["status"]) == (101, 503)
 
 
+async def test_a_place_is_free_at_once_when_the_handler_failed() -> None:
+    """Not only when nobody holds the error any more, whose traceback holds all frames."""
+
+    async def handler(asked: Any) -> Any:
+        raise LookupError
+
+    app = apply_middleware(wrap_connection_limit(max_connections=1))(handler)
+    held = []
+    for _ in range(3):
+        with pytest.raises(LookupError) as caught:
+            await app(from_("192.0.2.1"))
+        held.append(caught.value)
+
+
 async def test_http_passes() -> None:
     app = apply_middleware(wrap_connection_limit(max_connections=1))(talking)
     assert [(await app(request("GET", "/")))["status"] for _ in range(3)] == [101] * 3

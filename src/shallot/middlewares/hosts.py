@@ -16,8 +16,6 @@ __all__ = ["hosts_request", "wrap_hosts"]
 
 log = logging.getLogger("shallot.hosts")
 
-_REMEMBERED = 256
-
 
 def hosts_request(request: Mapping[str, Any], is_ours: Callable[[str], bool]) -> Response | None:
     """400 for a request whose ``host`` is not ours, malformed or missing, else ``None``. ``is_ours`` is made by ``codec.hosts.host_matcher``.
@@ -54,24 +52,14 @@ def wrap_hosts(hosts: Collection[str]) -> Middleware:
     if not hosts:
         raise ValueError("wrap_hosts: hosts is empty, which would refuse every request; name yours, like ['example.org']")
     try:
-        is_named = host_matcher(hosts)
+        is_ours = host_matcher(hosts)
     except (TypeError, ValueError) as error:
         raise type(error)(f"wrap_hosts: {error}") from None
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
-        known: set[str] = set()  # spellings of ours: clients send few, and an attacker's are kept up to a bound
-
-        def is_ours(host: str) -> bool:
-            if host in known:
-                return True
-            named = is_named(host)
-            if named and len(known) < _REMEMBERED:
-                known.add(host)
-            return named
-
-        async def hosts(handler: Handler, request: Any) -> Response:
+        async def only_ours(handler: Handler, request: Any) -> Response:
             return hosts_request(request, is_ours) or await next_middleware(handler, request)
 
-        return hosts
+        return only_ours
 
     return middleware
