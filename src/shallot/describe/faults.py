@@ -173,8 +173,9 @@ def ws_origin_open(view: View) -> Iterator[str]:
 
 def csrf_off(view: View) -> Iterator[str]:
     for place in view.places:
+        proofs = {"wrap_csrf": place.data.get("csrf") is not False, "wrap_origin": any(_options(view, "wrap_origin", "unsafe_methods"))}
         names = _names(place.layers)
-        if UNSAFE & {*place.methods} and "wrap_session" in names and "wrap_csrf" not in names:
+        if UNSAFE & {*place.methods} and "wrap_session" in names and not any(proofs.get(name) for name in names):
             yield place.where
 
 
