@@ -256,6 +256,12 @@ def test_E7_line_breaks_are_read_in_linear_time(piece: bytes) -> None:
     assert seconds(piece, 1_048_576) < 6 * seconds(piece, 262_144) + 0.05
 
 
+def test_E7_the_longest_header_may_be_cut_anywhere() -> None:
+    body = form(part(NAMED + "\r\nA: " + "x" * 97))
+    for at in range(len(body)):
+        assert len(events([body[:at], body[at:]], SMALL)) == 1
+
+
 def test_E8_the_first_error_ends_it() -> None:
     """CVE-2025-47287"""
     parser = FormParser("x")

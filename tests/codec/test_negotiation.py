@@ -56,6 +56,8 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
         pytest.param("text/html;level=1;q=0.4, text/html;q=0.7", ["text/html;level=1", HTML], HTML, id="a parameter"),
         pytest.param("text/html;level=2", [HTML], None, id="a parameter that is not offered"),
         pytest.param("a/b;x=1, a/b;x=1;y=2;q=0.5", ["a/b;x=1;y=2", "a/b;x=1"], "a/b;x=1", id="more parameters are more specific"),
+        pytest.param("text/*;x=1;y=2;q=0.2, text/html, a/b;q=0.5", ["a/b", "text/html;x=1;y=2"], "text/html;x=1;y=2", id="the type before its parameters"),
+        pytest.param("text/html;q=0, text/html", [HTML], None, id="the first of two"),
         pytest.param("Application/JSON", ["Application/Json"], "Application/Json", id="case"),
         pytest.param("text", ["text/html"], None, id="half a type"),
         pytest.param("a/b", [], None, id="no offers"),

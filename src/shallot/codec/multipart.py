@@ -91,7 +91,7 @@ class FormParser:
         self._size = self._fields = self._files = self._text_bytes = 0
         self._in_file = False
         max_line_bytes = limits.max_header_bytes
-        self._parser: Any = _Lines(boundary, max_header_size=max_line_bytes + 2, max_header_count=limits.max_part_headers, strict=True)
+        self._parser: Any = _Lines(boundary, max_header_size=max_line_bytes + 1, max_header_count=limits.max_part_headers, strict=True)
         self._parser.max_line_bytes = max_line_bytes
 
     def feed(self, chunk: bytes) -> Iterator[Part | bytes | None]:
