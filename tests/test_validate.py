@@ -90,9 +90,51 @@ def test_each_response_gets_lines_of_its_own():
 def test_only_lines_that_hold_no_secret_are_remembered():
     write = header_writer()
     for number in range(2000):
-        write({"status": 200, "headers": {"vary": f"a{number}", "cache-control": "x" * 300, "set-cookie": ["secret"], "etag": "e", "Vary-": "x"}}, GET)
+        headers = {"vary": f"a{number}", "cache-control": "x" * 300, "set-cookie": ["secret"], "content-language": ["en", "de"], "etag": "e", "x-own": "x"}
+        write({"status": 200, "headers": headers, "body": b""}, GET)
     (known,) = (cell.cell_contents for cell in write.__closure__ if isinstance(cell.cell_contents, dict))
     assert {name: len(lines) for name, lines in known.items() if lines} == {"vary": 256}
+
+
+@pytest.mark.parametrize(
+    ("headers", "lines"),
+    [
+        ({"x-own": "1", "vary": "a"}, [(b"x-own", b"1"), (b"vary", b"a")]),
+        ({"set-cookie": ["a=1", "b=2"], "vary": ["a", "b"]}, [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"vary", b"a"), (b"vary", b"b")]),
+        ({"X-Own": "1", "vary": "a"}, [(b"x-own", b"1"), (b"vary", b"a")]),
+        ({"x": " é "}, [(b"x", b"\xe9")]),
+        ({"Content-Length": "2", "x": "y"}, [(b"x", b"y")]),
+        ({"content-length": "2", "x": "y"}, [(b"x", b"y")]),
+        ({"te": "x", "x": "y"}, [(b"x", b"y")]),
+        ({"0": "x"}, [(b"0", b"x")]),
+    ],
+    ids=["own", "lists", "spelling", "value", "length-spelling", "length", "hop", "no-letters"],
+)
+def test_headers_of_an_ordinary_response_again_and_again(headers, lines):
+    write = header_writer()
+    for _ in range(2):
+        assert write({"status": 200, "headers": headers, "body": b"hi"}, GET) == [*lines, (b"content-length", b"2")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "error"),
+    [
+        ({"vary": "a", "Vary": "b"}, ValueError),
+        ({"vary": "a\nb"}, ValueError),
+        ({"vary": ["a", 1]}, TypeError),
+        ({"vary": 1}, TypeError),
+        ({5: "x"}, TypeError),
+        ({"a b": "x"}, ValueError),
+        ({"content-length": "3"}, ValueError),
+        ({"content-length": ["2", "3"]}, ValueError),
+    ],
+    ids=["spellings", "break", "member", "number", "name", "blank", "length", "lengths"],
+)
+def test_wrong_headers_of_an_ordinary_response_again_and_again(headers, error):
+    write = header_writer()
+    for _ in range(2):
+        with pytest.raises(error):
+            write({"status": 200, "headers": headers, "body": b"hi"}, GET)
 
 
 # ---- HEAD

@@ -26,8 +26,13 @@ CONTENTLESS = BODYLESS | {205}
 """Those, and 205 (RFC 9110 15.3.6), which says so by a length of 0."""
 WITH_BODY = frozenset(range(200, 600)) - CONTENTLESS
 """The statuses of an ordinary response."""
-REPEATED = frozenset({"cache-control", "content-encoding", "content-language", "content-type", "vary", "x-content-type-options"})
+REPEATED = frozenset(
+    """cache-control content-encoding content-language content-security-policy content-type cross-origin-opener-policy cross-origin-resource-policy
+    permissions-policy referrer-policy strict-transport-security vary x-content-type-options x-frame-options""".split()
+)
 """Headers whose few values an app repeats, so that the lines made of them are worth keeping. None of them holds a secret."""
+FRAMING = frozenset({"content-length", *(name.decode() for name in HOP_BY_HOP)})
+"""Headers that say where the response ends and how it travels: they are looked at all together."""
 CONVERSATION_KEYS = frozenset({"handler", "hooks", "limits", "params", "subprotocol", "taps"})
 
 _HANDSHAKE_KEYS = frozenset({"status", "headers", "websocket"})
@@ -39,7 +44,7 @@ def header_writer() -> WriteHeaders:
     """A function ``(response, request) -> header lines`` that checks the whole response: after this it can be sent to any server.
 
     ``content-length`` is set from ``body``. ``TypeError`` or ``ValueError`` for what is no response to ``request``; the text says what came.
-    An app repeats itself: the lines of a few headers are remembered, and a response that holds nothing else is passed at a glance.
+    An ordinary response (status, headers, body) is passed at a glance, its headers one by one; an app repeats itself, so some lines are remembered.
     """
     lengths = [(str(length), (b"content-length", b"%d" % length)) for length in range(1024)]
     known: dict[str, dict[str, tuple[bytes, bytes]]] = {name: {} for name in REPEATED}
@@ -48,27 +53,33 @@ def header_writer() -> WriteHeaders:
         try:
             status, body, headers = response["status"], response["body"], response["headers"]
             is_ordinary = type(body) is bytes and type(status) is int and status in WITH_BODY and len(response) == 3
-            if is_ordinary and headers.__class__ is dict and response.__class__ is dict:
-                size = len(body)
-                text, length = lengths[size] if size < 1024 else (str(size), (b"content-length", b"%d" % size))
-                lines: RawHeaders = []
-                for name, value in headers.items():
-                    if name != "content-length":
-                        lines.append(known[name][value])
-                    elif value != text:
-                        return look_closely(response, request)
-                lines.append(length)
-                return lines
-        except (KeyError, TypeError):  # a key left out; a line not seen before; a list of values; no response at all
-            pass
-        return look_closely(response, request)
-
-    def look_closely(response: Any, request: Mapping[str, Any]) -> RawHeaders:
-        lines = _checked_headers(response, request)
-        for name, value in response.get("headers", _NO_HEADERS).items():
-            if name in known and isinstance(value, str) and len(value) <= 256 and len(known[name]) < 256:
-                known[name][value] = format_headers({name: value})[0]
+        except (KeyError, TypeError):  # a key left out; no response at all
+            return _checked_headers(response, request)
+        if not (is_ordinary and headers.__class__ is dict and response.__class__ is dict):
+            return _checked_headers(response, request)
+        size = len(body)
+        text, length = lengths[size] if size < 1024 else (str(size), (b"content-length", b"%d" % size))
+        lines: RawHeaders = []
+        for name, value in headers.items():
+            if name != "content-length":
+                try:
+                    lines.append(known[name][value])
+                except (KeyError, TypeError):  # not seen before, or a list
+                    if not add_lines(lines, name, value):
+                        return _checked_headers(response, request)
+            elif value != text:
+                return _checked_headers(response, request)
+        lines.append(length)
         return lines
+
+    def add_lines(lines: RawHeaders, name: Any, value: Any) -> bool:
+        """Add a header's lines, and remember one that may come again. Not where it must be seen beside the others: its other spellings may be among them."""
+        if not isinstance(name, str) or not name.islower() or name in FRAMING:
+            return False
+        lines += format_headers({name: value})
+        if name in known and value.__class__ is str and len(value) <= 256 and len(known[name]) < 256:
+            known[name][value] = lines[-1]
+        return True
 
     return response_headers
 
