@@ -31,7 +31,7 @@ def measure_memory(*, quick: bool) -> dict[str, dict[str, float]]:
 STAGES: Mapping[str, Callable[..., Any]] = {
     "timing": timing.measure_all,
     "instructions": lambda *, quick: instructions.count_all(["raw", "ours"] if quick else ["raw", *FRAMEWORKS]),
-    "servers": lambda *, quick: servers.measure_all(["ours"], quick=quick),
+    "servers": servers.measure_all,
     "growth": growth.measure_all,
     "memory": measure_memory,
     "steps": steps.measure_all,

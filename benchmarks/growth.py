@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from importlib import import_module
 from statistics import median
 from typing import Any
 
@@ -32,6 +33,8 @@ __all__ = ["measure_all"]
 
 ROWS = (10, 100, 1_000, 10_000)
 CALLS = 500
+HOST = "shop.example.com"
+"""As the works name it."""
 
 
 def measure_all(*, quick: bool) -> dict[str, Any]:
@@ -88,44 +91,83 @@ def _asking(work: Work, paths: Sequence[str]) -> Work:
     return work._replace(scopes=[{**work.scopes[0], "path": path, "raw_path": path.encode()} for path in paths])
 
 
-async def alone(rounds: int) -> dict[str, float]:
-    """Microseconds that each middleware adds by itself to the routed work's request."""
-    routed = WORKS["routed"]
-    work = routed._replace(scopes=routed.scopes[:200])
+async def alone(rounds: int) -> dict[str, dict[str, float]]:
+    """Microseconds that each middleware adds by itself to the routed work's request, and to a message of a conversation; 0.0 where it is not asked."""
+    request = WORKS["routed"]._replace(scopes=[{**scope, "scheme": "https"} for scope in WORKS["routed"].scopes[:200]], right=_greeted)
+    message = WORKS["message"]._replace(scopes=[{**scope, "scheme": "wss"} for scope in WORKS["message"].scopes])
+    logging.getLogger("shallot.access").addHandler(logging.NullHandler())
+    logging.getLogger("shallot.access").setLevel(logging.INFO)
+    logging.getLogger("shallot.access").propagate = False
+    found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        piles: dict[str, Sequence[Any]] = {"": [], **{name: [build()] for name, build in _factories(folder).items()}}
-        calls = {name: Caller(build_server(apply_middleware(*pile)(greet)), work).call for name, pile in piles.items()}
-        found = await _compared(calls, rounds)
-    return {name: round(us - found[""], 3) for name, us in found.items() if name}
+        piles = {"": [], **_piles(folder)}
+        defaults = {name: {**getattr(middlewares, name), **own} for name, own in DEFAULTS.items()}
+        for work, handler, method in ((request, greet, "GET"), (message, converse, "WS")):
+            rows = [("/{rest:path}", [method], handler)]
+            apps = {name: build_server(apply_middleware(*pile)(handler)) for name, pile in piles.items()}
+            if method == "GET":
+                apps |= {name: build_server(middlewares.wrap_defaults(config, rows)(standard_not_found)) for name, config in defaults.items()}
+            callers = {name: Caller(app, work) for name, app in apps.items()}
+            for name, caller in callers.items():
+                try:
+                    await caller.check(1)
+                except SystemExit as error:
+                    raise SystemExit(f"{name}: {str(error)[:300]}") from None
+            us = await _compared({name: caller.call for name, caller in callers.items()}, rounds, CALLS // work.per_call)
+            for name in us:
+                if name:
+                    more = us[name] - us[OUTSIDE.get(name, "")]
+                    found.setdefault(name, {})[method] = round(more / work.per_call, 3)
+    return found
 
 
-def _factories(folder: str) -> Mapping[str, Callable[[], Any]]:
-    """Each middleware with the options that it cannot do without; what is missing here is called without any."""
+def _greeted(scope: Any, answer: Sequence[Any]) -> bool:
+    return answer[0]["status"] == 200 and answer[1]["body"] == b"hello"
+
+
+PLENTY = "1000000000/second"
+SESSION = {"keys": ["a key of thirty-two bytes, or more"]}
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {"api_defaults": {"hosts": [HOST]}, "site_defaults": {"hosts": [HOST], "session": SESSION}}
+"""The two whole shelves, and what an application must say for itself."""
+OUTSIDE = {"wrap_csrf": "wrap_session", "wrap_flash": "wrap_session"}
+"""What cannot stand alone, and the one that stands around it: its cost is not counted."""
+
+
+def _piles(folder: str) -> Mapping[str, Sequence[Any]]:
+    """Each middleware with the options that it cannot do without; those that are missing here need none. One that is skipped is said so."""
     needed: Mapping[str, Callable[[Any], Any]] = {
-        "wrap_routes": lambda wrap: wrap([(f"/shop/shelf{shelf:02}/items/{{number:int}}", ["GET"], greet) for shelf in range(100)]),
+        "wrap_auth": lambda wrap: wrap(lambda request: "somebody"),
+        "wrap_hosts": lambda wrap: wrap([HOST]),
+        "wrap_metrics": lambda wrap: wrap(import_module("prometheus_client").CollectorRegistry()),
+        "wrap_proxy": lambda wrap: wrap(1),
+        "wrap_rate_limit": lambda wrap: wrap(PLENTY, messages=PLENTY),
+        "wrap_routes": lambda wrap: wrap(
+            [(f"/shop/shelf{shelf:02}/items/{{number:int}}", ["GET"], greet) for shelf in range(100)] + [("/talk", ["WS"], converse)]
+        ),
+        "wrap_session": lambda wrap: wrap(**SESSION),
         "wrap_static": lambda wrap: wrap(folder),
+        "wrap_transcript": lambda wrap: wrap(lambda line: None),
     }
-    factories: dict[str, Callable[[], Any]] = {}
-    for name in middlewares.__all__:
-        wrap = getattr(middlewares, name)
-        if name.startswith("wrap_"):
-            factory = partial(needed.get(name, lambda wrap: wrap()), wrap)
+    piles: dict[str, Sequence[Any]] = {}
+    for name in sorted(middlewares.__all__, key=lambda name: name in OUTSIDE):
+        if name.startswith("wrap_") and name != "wrap_defaults":
             try:
-                factory()
-            except (TypeError, ImportError):
-                continue  # it needs options that nobody gave it here, or an extra
-            factories[name] = factory
-    return factories
+                wrap = getattr(middlewares, name)
+                around = piles.get(OUTSIDE.get(name, ""), [])
+                piles[name] = [*around, needed.get(name, lambda wrap: wrap())(wrap)]
+            except (TypeError, ValueError, ImportError) as error:
+                print(f"{name} is left out: {error}", file=sys.stderr)
+    return piles
 
 
-async def _compared(calls: Mapping[str, Callable[[int], Any]], rounds: int) -> dict[str, float]:
+async def _compared(calls: Mapping[str, Callable[[int], Any]], rounds: int, times: int = CALLS) -> dict[str, float]:
     """Microseconds of a call, by name: the median over rounds that take turns."""
     gc.collect()
     gc.freeze()
     found: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            found[name].append(1e6 * await timed(call, CALLS))
+            found[name].append(1e6 * await timed(call, times))
     return {name: round(median(each), 3) for name, each in found.items()}
 
 
