@@ -136,8 +136,8 @@ class Channels:
         The same messages that a conversation gets. The iteration ends when the channels do, with ``messages.cursor`` to go on from; a reader that was
         too slow gets a ``CloseWith``. ``allow`` is not asked: this is your own code.
         """
-        subscription = Subscription()
         wish = self._wish(channel, cursor, slow, batch, member)
+        subscription = Subscription(wish.channel)
         reader, subscription.result = await open_reader(self._running, wish, self._subscribe_s, subscription.begin, Reader.close)
         subscription.cursor = subscription.result["cursor"]
         try:

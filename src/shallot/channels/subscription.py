@@ -34,9 +34,10 @@ class Wish(NamedTuple):
 
 
 class Subscription:
-    """An async iterator of one channel's messages. ``cursor`` is where to go on after the last one; ``result`` what ``subscribe`` gives."""
+    """An async iterator of one ``channel``'s messages. ``cursor`` is where to go on after the last one; ``result`` what ``subscribe`` gives."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
         self._stirred = asyncio.Event()
         self._reader: Reader | None = None
         self.result: Subscribed = {"cursor": "", "recovered": False, "missed": 0}

@@ -4,6 +4,7 @@ No module here has the name of a function: it would take its place.
 """
 
 from .answers import Answer, Denied
+from .channels_suite import BackendSuite
 from .clients import Client, Opening, Sending, client
 from .clock import VirtualLoop, virtual_time
 from .conduct import WrongEvent
@@ -26,6 +27,7 @@ __all__ = [
     "Accepted",
     "AfterLeave",
     "Answer",
+    "BackendSuite",
     "Client",
     "ClientGone",
     "Closed",
