@@ -125,6 +125,16 @@ def unbounded_caches(name: str) -> Finding:
         yield from ((function.lineno, function.name) for text in decorators if text in {"cache", "functools.cache"} or "maxsize=None" in text)
 
 
+def compared_secrets(name: str) -> Finding:
+    """Row D19: ``==`` tells by its time how much of a secret was right; ``hmac.compare_digest`` does not (``codec.authorization.is_same_secret``)."""
+    secret = re.compile(r"(^|_)(tokens?|mac|secrets?|digest|signature|password)$", re.IGNORECASE)
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Compare) and any(isinstance(sign, ast.Eq | ast.NotEq) for sign in node.ops):
+            sides = [side.func if isinstance(side, ast.Call) else side for side in (node.left, *node.comparators)]
+            if any(secret.search(side.id if isinstance(side, ast.Name) else side.attr) for side in sides if isinstance(side, ast.Name | ast.Attribute)):
+                yield node.lineno, ast.unparse(node)
+
+
 def unfinished(name: str) -> Finding:
     """No stubs, and no exception to a rule without its reason."""
     for line, text in enumerate(FILES[name].read_text().splitlines(), 1):
@@ -152,7 +162,7 @@ def too_long(name: str) -> Finding:
 
 RULES: list[Callable[[str], Finding]] = [
     *(asserts, swallowed_ends, mutable_defaults, dangerous_words, sleeping, wall_clocks),
-    *(module_state, unbounded_caches, unfinished, vague_names, too_long),
+    *(module_state, unbounded_caches, compared_secrets, unfinished, vague_names, too_long),
 ]
 
 
@@ -176,6 +186,7 @@ FAULTS = {
     "wall_clocks": "time.time()",
     "module_state": "seen = {}\ndef f(x):\n    seen[x] = 1",
     "unbounded_caches": "@cache\ndef f(x): ...",
+    "compared_secrets": "given.token == hmac_digest(secret)",
     "unfinished": "x = 1  # pragma: no cover",
     "vague_names": "def do_it(): ...",
     "too_long": "\n" * (MAX_LINES + 1),
