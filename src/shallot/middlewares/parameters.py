@@ -94,11 +94,11 @@ def wrap_parameters(
     for name, bound in {"max_params": max_params, "max_form_bytes": max_form_bytes}.items():
         if isinstance(bound, bool) or not isinstance(bound, int) or bound < 1:  # pyright: ignore[reportUnnecessaryIsInstance]  # whoever has no checker
             raise ValueError(f"wrap_parameters: {name} must be a whole number from 1 on, not {bound!r}")
-    options: dict[str, Any] = {"nested": nested, "max_params": max_params, "max_form_bytes": max_form_bytes}
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def parameters(handler: Handler, request: Any) -> Response:
-            return await next_middleware(handler, parameters_request(request, keep_blank_values, strict_parsing, encoding, **options))
+            parameters_request(request, keep_blank_values, strict_parsing, encoding, nested=nested, max_params=max_params, max_form_bytes=max_form_bytes)
+            return await next_middleware(handler, request)
 
         return parameters
 
