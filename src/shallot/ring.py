@@ -189,8 +189,7 @@ class App:
                 response = await stream.within(self._answering.seconds, self._handler(request))
             course.stage = None
             headers = self._response_headers(response, scope)
-            is_plain = len(response) == 3 and "body" in response  # status, headers and body, as just checked
-            content = None if is_plain else await self._prepare(response, headers, request)
+            content = None if len(response) == 3 and "body" in response else await self._prepare(response, headers, request)  # headers were seen above
         except (Exception, BaseExceptionGroup) as error:
             course.stage = None
             if stream is not None:
