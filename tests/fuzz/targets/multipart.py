@@ -18,6 +18,8 @@ WORDS = {
 }
 """Single bytes that stand for what a form is made of: few inputs would have any of it else."""
 
+SEEDS = [b"\x05\x00\x01\x03v\x04\x00\x01\x02\x03file\x04\x05", b"\x20\x00\x01\x04Content-Length: 1\x03v\x04\x05end"]
+
 
 def fuzz(data: bytes) -> None:
     body = data[1:]
