@@ -34,7 +34,7 @@ def conversation(**changes: Any) -> Any:
         pytest.param({}, id="as it is"),
         pytest.param({"path_params": {"n": 1}, "route": {"path": "/", "methods": ["GET"], "name": None, "data": {}}}, id="routed"),
         pytest.param({"session": {}, "request_id": "x", "identity": object(), "mine": {1: 2}, "conversation_limits": {"send_s": 1}}, id="other keys"),
-        pytest.param({"method": "M-SEARCH", "stream": stream(), "params": {"a": {"b": ["c"]}}}, id="unusual"),
+        pytest.param({"method": "M-SEARCH", "stream": stream(), "nested_params": {"a": {"b": ["c"]}}}, id="unusual"),
     ],
 )
 def test_requests_that_keep_the_contract(changes: Any) -> None:
@@ -122,6 +122,7 @@ def test_responses_that_keep_the_contract(asked: Any, response: Any) -> None:
         (GET, {"status": 200, "stream": iter(())}, ["response['stream']: expected an async iterable of bytes, got a tuple_iterator"]),
         (GET, {"status": 200, "file": b"x"}, ["response['file']: expected a path, got a bytes"]),
         (GET, {"status": 200, "cookies": {"a": "1"}}, ["response['cookies']: expected a dict, name -> its attributes, or None, got a dict"]),
+        (GET, {"status": 200, "compress": 0}, ["response['compress']: expected True or False, got the int 0"]),
         (GET, {"status": 200, "effects": {}}, ["response['effects']: expected a list of effects, got a dict"]),
         (GET, {"status": 200, "effects": [{}]}, ["expected an effect, a dict with a 'type', got a dict"]),
         (GET, {"status": 200, "headers": {"Connection": "close"}}, ["response['headers']: 'Connection' is the server's to say"]),
@@ -135,7 +136,7 @@ def test_responses_that_keep_the_contract(asked: Any, response: Any) -> None:
         (WS, conversation(params=...), ["response['websocket']: needs the key 'params'"]),
         (WS, conversation(reads=True), ["response['websocket']['reads']: expected False, or no such key, got the bool True"]),
         (WS, conversation(taps=[{"massage": print}]), ["response['websocket']['taps']: expected a list of taps, "
-                                                      "dicts of functions: begin, message, effect, end, got a list"]),
+                                                      "dicts of functions: begin, message, effect, result, end, got a list"]),
         (WS, conversation(hooks={"on_close": 1}), ["response['websocket']['hooks']: expected a dict of functions: on_disconnect, on_close, got a dict"]),
         (WS, conversation(subprotocol="v2"), ["response['websocket']: the client did not offer the subprotocol 'v2'"]),
         (WS, {**conversation(), "body": b"x"}, ["response: a response with status 101 has no body; leave out body, stream and file: "

@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from .limits import check_limits
+from .types import Hooks, Tap
 from .validate import HOP_BY_HOP, handshake_headers, header_writer, is_handshake
 
 __all__ = ["CONVERSATION", "EFFECTS", "MESSAGES", "REQUEST", "RESPONSE", "Key", "effect_faults", "message_faults", "request_faults", "response_faults"]
@@ -52,6 +53,10 @@ def _is_anything(value: Any) -> bool:
 
 def _is_type(value: Any) -> bool:
     return value in ("http", "websocket")
+
+
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
 def _is_false(value: Any) -> bool:
@@ -101,7 +106,7 @@ def _functions(*names: str) -> Fits:
 # ---- the tables
 
 _TEXT, _DATA, _LISTS = Key(_is(str), "a str"), Key(_is(bytes), "bytes"), Key(_dict_of(_list_of(_is(str))), "a dict of lists of str")
-_NAME = Key(_is(str), "a str", True)
+_NAME, _CHOICE = Key(_is(str), "a str", True), Key(_is(str, type(None)), "a str or None")
 
 REQUEST: Mapping[str, Key] = {
     "type": Key(_is_type, "'http' or 'websocket'", True),
@@ -116,9 +121,14 @@ REQUEST: Mapping[str, Key] = {
     "path_params": Key(_dict_of(_is_anything), "a dict, values by tag"),
     "route": Key(_is_route, "a dict of path, methods, name and data"),
     "conversation_limits": Key(_is_limits, "a dict of limits that a conversation may set"),
-    "params": Key(_is(dict), "a dict"),
+    "params": _LISTS,
     "query_params": _LISTS,
     "form_params": _LISTS,
+    "nested_params": Key(_dict_of(_is_anything), "a dict"),
+    "files": Key(_dict_of(_list_of(_is(dict))), "a dict of lists of uploads"),
+    "accepted_type": _CHOICE,
+    "accepted_language": _CHOICE,
+    "identity": Key(_is_anything, "anything"),
     "cookies": Key(_dict_of(_is(str)), "a dict of str"),
     "session": Key(_is(dict), "a dict"),
     "request_id": _TEXT,
@@ -133,6 +143,10 @@ RESPONSE: Mapping[str, Key] = {
     "file": Key(_is(str, PathLike), "a path"),
     "cookies": Key(_dict_of(_is(dict, type(None))), "a dict, name -> its attributes, or None"),
     "effects": Key(_list_of(_is(Mapping)), "a list of effects"),
+    "session": Key(_is(Mapping, type(None)), "a dict or None"),
+    "rotate_session": Key(_is_bool, "True or False"),
+    "flash": Key(_list_of(_is(dict)), "a list of messages"),
+    "compress": Key(_is_bool, "True or False"),
     "websocket": Key(_is(dict), "a dict; @websocket makes it"),
 }
 """SPEC 2; other keys are a middleware's own."""
@@ -142,8 +156,8 @@ CONVERSATION: Mapping[str, Key] = {
     "params": Key(_is(list, tuple), "a list", True),
     "subprotocol": Key(_is(str, type(None)), "a str or None", True),
     "limits": Key(_is_limits, "a dict of limits that a conversation may set", True),
-    "hooks": Key(_functions("on_disconnect", "on_close"), "a dict of functions: on_disconnect, on_close", True),
-    "taps": Key(_list_of(_functions("begin", "message", "effect", "end")), "a list of taps, dicts of functions: begin, message, effect, end", True),
+    "hooks": Key(_functions(*Hooks.__annotations__), f"a dict of functions: {', '.join(Hooks.__annotations__)}", True),
+    "taps": Key(_list_of(_functions(*Tap.__annotations__)), f"a list of taps, dicts of functions: {', '.join(Tap.__annotations__)}", True),
     "reads": Key(_is_false, "False, or no such key"),
 }
 """SPEC 3: what stands under ``websocket``."""
