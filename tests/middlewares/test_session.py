@@ -197,6 +197,18 @@ async def test_what_is_no_session() -> None:
         await Browser().ask(answering(session=[1]))
 
 
+@pytest.mark.parametrize("answer", [None, "text", []], ids=repr)
+async def test_what_is_no_response_is_the_core_s_to_refuse(answer: Any) -> None:
+    async def handler(request: Any) -> Any:
+        return answer
+
+    assert await apply_middleware(wrap_session(memory_store()))(handler)({"headers": {}}) is answer
+
+
+async def test_a_response_without_a_status_is_too() -> None:
+    assert (await Browser().ask(lambda request: putting(n=1)(request) and {}))["headers"]["vary"] == "cookie"
+
+
 async def test_two_of_them() -> None:
     with pytest.raises(TypeError, match='^wrap_session: request has a "session" already; one wrap_session is enough'):
         await Browser().ask(plain, session={})

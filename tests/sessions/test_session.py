@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json as stdlib_json
 from collections.abc import Callable
+from copy import copy, deepcopy
 from typing import Any
 
 import pytest
@@ -37,6 +38,8 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
     "!=": lambda session: session != {},
     "== from the left": lambda session: {} == session,
     "repr": repr,
+    "deepcopy": deepcopy,
+    "shallow copy": copy,
     "match": match_user,
     "json": stdlib_json.dumps,
     "our json": format_json,
@@ -59,6 +62,13 @@ def test_D10_each_look_is_noted(look: Callable[[Any], Any]) -> None:
     assert session.is_touched
     assert list(given) == list(expected) if hasattr(expected, "__iter__") else given == expected
     assert session.content() == plain
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy, Session.copy])
+def test_a_copy_is_a_plain_dict(copied: Any) -> None:
+    session = Session({"cart": [1]}, keeper=object())
+    assert type(copied(session)) is dict
+    assert (copied(session)["cart"] is session["cart"]) is (copied is not deepcopy)
 
 
 def test_the_own_functions_note_nothing() -> None:

@@ -87,7 +87,7 @@ def session_response(response: Response, session: Session, outcome: Outcome, opt
     if line is not None:
         given = find_header(headers, "set-cookie") or []
         headers = with_header(headers, "set-cookie", [*([given] if isinstance(given, str) else given), line])
-    if answer["status"] != 101:  # nobody keeps a handshake
+    if answer.get("status") != 101:  # nobody keeps a handshake
         headers = with_vary(headers, "cookie")
         if line is not None and not _is_for_one(headers):
             headers = with_header(headers, "cache-control", "no-store")
@@ -162,6 +162,8 @@ def wrap_session(
                 raise TypeError('wrap_session: request has a "session" already; one wrap_session is enough, take out the other')
             current = request["session"] = await load(options.keeper, session_request(request, options))
             response = await next_middleware(handler, request)
+            if not isinstance(response, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # the core says what is wrong with it
+                return response
             try:
                 outcome = await commit(
                     current,
@@ -173,7 +175,7 @@ def wrap_session(
                 await close_stream(response.get("stream"), seconds=_CLOSE_STREAM_S)
                 raise
             answer = session_response(response, current, outcome, options)
-            return _watched(answer, request, current) if answer["status"] == 101 else answer
+            return _watched(answer, request, current) if answer.get("status") == 101 else answer
 
         return session
 

@@ -79,14 +79,17 @@ async def commit(session: Session, wanted: Mapping[str, Any] | None, *, rotate: 
     changes are dropped. ``Unavailable`` if the store cannot be reached.
     """
     keeper: Keeper = session.keeper
+    rotating = rotate or session.is_rotating
+    if wanted is session and not session.is_touched and not rotating:
+        return await _refresh(session) if refresh else KEPT
     content = session.content()
     after = content if wanted is session else _replaced(content, wanted)
     text = format_json(after)
-    if text == session.before and not (rotate or session.is_rotating):
+    if text == session.before and not rotating:
         return await _refresh(session) if refresh else KEPT
     before: dict[str, Any] = parse_json(session.before)
     after = parse_json(text)
-    rotating = rotate or session.is_rotating or any(not is_same(before.get(name), after.get(name)) for name in keeper.rotate_on)
+    rotating = rotating or any(not is_same(before.get(name), after.get(name)) for name in keeper.rotate_on)
     if rotating:  # what belongs to the old id goes; what was made during this request stays
         after = {name: value for name, value in after.items() if not (name.startswith("_") and name in before and is_same(value, before[name]))}
     if not after:

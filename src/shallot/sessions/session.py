@@ -33,7 +33,7 @@ class Session(dict[str, Any]):
         """What the browser sent, if that is the key of ``record``."""
         self.record = record
         """As it was read or written last; its ``data`` is not to be used. ``None``: no store has this session."""
-        self.before = format_json(data)
+        self.before = format_json(data) if data else b"{}"
         """What the store has."""
         self.keeper = keeper
         self.life: Life | None = None
@@ -43,6 +43,11 @@ class Session(dict[str, Any]):
     def content(self) -> dict[str, Any]:
         """A copy, without a note."""
         return dict(super().items())  # its own copy() would ask keys()
+
+    def __reduce_ex__(self, protocol: object) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        """``copy.deepcopy`` gives a plain dict: nobody copies a store."""
+        self.is_touched = True
+        return dict, (self.content(),)
 
     def replace(self, data: dict[str, Any]) -> None:
         """Hold ``data`` instead, without a note."""
