@@ -34,6 +34,8 @@ LONG = {
 }
 """file -> why it has more than MAX_LINES lines."""
 
+UNSAFE_MODULES = {"pickle", "marshal", "shelve", "dill", "yaml", "jsonpickle", "cloudpickle"}
+
 MUTATORS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear", "remove", "discard", "popleft", "appendleft"}
 WIDE = {"BaseException", "CancelledError", "GeneratorExit", "KeyboardInterrupt"}
 
@@ -70,14 +72,16 @@ def mutable_defaults(name: str) -> Finding:
 
 
 def dangerous_words(name: str) -> Finding:
-    """Code made from data."""
+    """Code made from data, and shells."""
     for node in ast.walk(TREES[name]):
         match node:
-            case ast.Import(names=names) if any(alias.name in {"pickle", "marshal", "shelve", "dill"} for alias in names):
+            case ast.Import(names=names) if any(alias.name.partition(".")[0] in UNSAFE_MODULES for alias in names):
                 yield node.lineno, ast.unparse(node)
-            case ast.ImportFrom(module="pickle" | "marshal" | "shelve" | "dill"):
+            case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in UNSAFE_MODULES:
                 yield node.lineno, ast.unparse(node)
-    yield from ((line, called) for line, called in calls(TREES[name]) if called in {"eval", "exec", "compile"})
+            case ast.keyword(arg="shell", value=ast.Constant(value=True)):
+                yield node.value.lineno, "shell=True"
+    yield from ((line, called) for line, called in calls(TREES[name]) if called in {"eval", "exec", "compile", "os.system", "os.popen"})
 
 
 def sleeping(name: str) -> Finding:
@@ -127,12 +131,21 @@ def unbounded_caches(name: str) -> Finding:
 
 def compared_secrets(name: str) -> Finding:
     """Row D19: ``==`` tells by its time how much of a secret was right; ``hmac.compare_digest`` does not (``codec.authorization.is_same_secret``)."""
-    secret = re.compile(r"(^|_)(tokens?|mac|secrets?|digest|signature|password)$", re.IGNORECASE)
+    secret = re.compile(r"(^|_)(tokens?|h?macs?|secrets?|digests?|signatures?|passwords?)$", re.IGNORECASE)
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Compare) and any(isinstance(sign, ast.Eq | ast.NotEq) for sign in node.ops):
-            sides = [side.func if isinstance(side, ast.Call) else side for side in (node.left, *node.comparators)]
-            if any(secret.search(side.id if isinstance(side, ast.Name) else side.attr) for side in sides if isinstance(side, ast.Name | ast.Attribute)):
+            if any(secret.search(_last_word(side)) for side in (node.left, *node.comparators)):
                 yield node.lineno, ast.unparse(node)
+
+
+def _last_word(side: ast.expr) -> str:
+    """What a value is called: ``x``, ``y.x``, ``y["x"]``, or ``x(...)``."""
+    match side:
+        case ast.Name(id=word) | ast.Attribute(attr=word) | ast.Subscript(slice=ast.Constant(value=str(word))):
+            return word
+        case ast.Call(func=function):
+            return _last_word(function)
+    return ""
 
 
 def unfinished(name: str) -> Finding:
@@ -200,3 +213,31 @@ def test_rule_finds_its_fault(rule: Callable[[str], Finding], tmp_path: Path, mo
     monkeypatch.setitem(FILES, "websocket/fault.py", path)
     monkeypatch.setitem(TREES, "websocket/fault.py", ast.parse(path.read_text()))
     assert len(list(rule("websocket/fault.py"))) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["from marshal import loads", "import yaml.nodes", "eval(x)", "exec(x)", "run(x, shell=True)", "os.system(x)"],
+)
+def test_D8_code_is_never_made_from_data(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TREES, "fault.py", ast.parse(fault))
+    assert len(list(dangerous_words("fault.py"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("token == given", 1),
+        ("self.mac != mac", 1),
+        ("cookies['password'] == x", 1),
+        ("a.signature() == b", 1),
+        ("session_token == x", 1),
+        ("len(digest) == size", 0),
+        ("token is None", 0),
+        ("machine == x", 0),
+        ("compare_digest(token, given)", 0),
+    ],
+)
+def test_D19_secrets_are_not_compared_with_equals(text: str, found: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TREES, "fault.py", ast.parse(text))
+    assert len(list(compared_secrets("fault.py"))) == found
