@@ -115,7 +115,10 @@ def find_header(headers: Mapping[str, str | list[str]], name: str) -> str | list
     """
     if name in headers:
         return headers[name]
-    return next((value for key, value in headers.items() if key.lower() == name), None)
+    for key, value in headers.items():
+        if len(key) == len(name) and key.lower() == name:
+            return value
+    return None
 
 
 def with_header(headers: Mapping[str, str | list[str]], name: str, value: str | list[str]) -> dict[str, str | list[str]]:
