@@ -1,0 +1,336 @@
+"""The backend in Redis or Valkey: one script publishes, pub/sub delivers, ranges are read only to recover."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from secrets import token_hex
+from typing import Any, NamedTuple
+
+try:
+    from redis.asyncio import ConnectionPool
+    from redis.exceptions import RedisError, ResponseError
+except ImportError as error:
+    raise ImportError("redis_channels needs redis: pip install 'shallot[redis]'") from error
+
+from . import redis_scripts
+from .contract import CONNECT_S, Caps, Entry, Kept, Link, LinkLost, Page, Position, Present, Sink, Stored, judge
+from .resource import Channels
+
+__all__ = ["RedisBackend", "RedisLink", "redis_channels"]
+
+log = logging.getLogger("shallot.channels")
+
+MESSAGES = frozenset({b"message", b"smessage"})
+"""How Redis begins what it was not asked for."""
+LAST_OFFSET = 2**63 - 1
+
+
+def redis_channels(
+    url: str, topics: Mapping[str, Mapping[str, Any]] | None = None, *, prefix: str = "shallot:", sharded: bool = False, **options: Any
+) -> Channels:
+    """Channels for many processes, through Redis (6.2 or later) or Valkey. A resource of ``build_server``.
+
+    ``url``      ``redis://user:password@host:6379/0``, ``rediss://`` for TLS, ``unix://``
+    ``topics``   settings by pattern of the channel's name, see ``shallot.channels.topics.Topic``
+    ``prefix``   in front of all keys (``"shallot:"``): who shares it, and the database, shares the channels
+    ``sharded``  tell by sharded pub/sub (``SPUBLISH``, Redis 7): a cluster then does not repeat every message to all its nodes
+    ``options``  those of ``Channels``
+
+    Each process has two connections. Redis must not evict (``maxmemory-policy noeviction``), and what it may lose is set there:
+    ``appendonly yes`` keeps what was acknowledged up to the last second, ``appendfsync always`` all of it. What it does lose, readers are told.
+
+        >>> channels = redis_channels("redis://localhost", {"chat:*": {"keep": 1000, "presence": True}})
+    """
+    return Channels(RedisBackend(url, prefix=prefix, sharded=sharded), topics, **options)
+
+
+class RedisBackend:
+    """Where Redis is, and how our keys are named there."""
+
+    caps = Caps(contiguous=True, local=False)
+
+    def __init__(self, url: str, *, prefix: str = "shallot:", sharded: bool = False) -> None:
+        if not isinstance(prefix, str) or "{" in prefix:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's value
+            raise ValueError(f"redis_channels: prefix must be a str without '{{', got {prefix!r}")
+        self._pool: Any = ConnectionPool.from_url(url, protocol=2)  # pyright: ignore[reportUnknownMemberType]
+        self._pool.connection_kwargs.update(  # whatever the URL says: deadlines and retries are the core's
+            protocol=2, decode_responses=False, socket_timeout=None, socket_connect_timeout=CONNECT_S, retry_on_timeout=False, health_check_interval=0
+        )
+        self.prefix = prefix
+        self.database = int(self._pool.connection_kwargs.get("db", 0))
+        self._verb = "S" if sharded else ""
+
+    @asynccontextmanager
+    async def connect(self, sink: Sink, /) -> AsyncGenerator[Link, None]:
+        """Two connections: one that asks, one that listens."""
+        heard: dict[bytes, str] = {}
+        asking = Wire(self._pool.make_connection(), sink, lambda name, payload: None)
+        listening = Wire(self._pool.make_connection(), sink, lambda name, payload: _tell(sink, heard.get(name), payload))
+        try:
+            for wire in (asking, listening):
+                await wire.open()
+            texts = {name: getattr(redis_scripts, name).replace("'PUBLISH'", f"'{self._verb}PUBLISH'") for name in redis_scripts.__all__}
+            loaded = await asking.ask(*(("SCRIPT LOAD", text) for text in texts.values()))
+            yield RedisLink(self, asking, listening, heard, dict(zip(texts, loaded, strict=True)), self._verb)
+        finally:
+            for wire in (asking, listening):
+                await wire.close()
+
+
+class RedisLink:
+    """A link to Redis. ``heard`` is shared with the connection that listens: the name in pub/sub of each attached channel."""
+
+    def __init__(self, backend: RedisBackend, asking: Wire, listening: Wire, heard: dict[bytes, str], scripts: Mapping[str, bytes], verb: str) -> None:
+        self._prefix = backend.prefix
+        self._database = backend.database
+        self._asking = asking
+        self._listening = listening
+        self._heard = heard
+        self._scripts = scripts
+        self._verb = verb
+
+    async def publish(self, channel: str, data: bytes, id: str, kept: Kept) -> Stored:
+        arguments = [token_hex(8), id, data, kept.keep + 1, _ms(kept.ttl_s), _ms(kept.dedupe_s), self._ear(channel)]
+        epoch, offset, known = (await self._call("PUBLISH", self._keys(channel, "head", "log", f"id:{id}"), arguments)).split()
+        return Stored(Position(epoch.decode(), int(offset), id), duplicate=known == b"1")
+
+    async def attach(self, channels: Sequence[str]) -> Mapping[str, Position]:
+        self._heard.update({self._ear(channel): channel for channel in channels})
+        await self._listen("SUBSCRIBE", channels)
+        return await self.heads(channels)
+
+    async def detach(self, channels: Sequence[str]) -> None:
+        for channel in channels:
+            self._heard.pop(self._ear(channel), None)
+        await self._listen("UNSUBSCRIBE", channels)
+
+    async def read(self, channel: str, after: Position | None, limit: int) -> Page:
+        offset, start = ("", 0) if after is None else (after.offset, after.offset + 1)
+        text, gone, there, found = await self._call("READ", self._keys(channel, "head", "log"), [token_hex(8), offset, start, limit])
+        head = _position(text)
+        oldest = gone + 1 if gone < head.offset else None
+        gap = judge(after, head, None if there is None else there.decode(), oldest) if after is not None else ""
+        if gap:
+            return (await self.read(channel, None, limit))._replace(gap=gap)
+        return Page(head, [_entry(one) for one in found])
+
+    async def recent(self, channel: str, before: int | None, limit: int) -> Page:
+        last = LAST_OFFSET if before is None else max(0, before - 1)
+        text, found = await self._call("RECENT", self._keys(channel, "head", "log"), [token_hex(8), last, limit])
+        return Page(_position(text), [_entry(one) for one in reversed(found)])
+
+    async def heads(self, channels: Sequence[str]) -> Mapping[str, Position]:
+        epoch = token_hex(8)
+        found = await self._asking.ask(*(self._command("HEAD", self._keys(channel, "head", "log"), [epoch]) for channel in channels))
+        return dict(zip(channels, map(_position, found), strict=True))
+
+    async def lease(self, node: str, ttl_s: float) -> Mapping[str, float]:
+        leases = _leases(await self._call("LEASE", [f"{self._prefix}nodes"], [node, _ms(ttl_s)]))
+        return {other: left / 1000 for other, left in leases.items() if left > 0}
+
+    async def join(self, channel: str, node: str, members: Mapping[str, bytes]) -> None:
+        pairs = [part for pair in members.items() for part in pair]
+        await self._call("JOIN", self._keys(channel, "members"), [token_hex(4), self._ear(channel), node, *pairs])
+
+    async def leave(self, channel: str, node: str, members: Collection[str]) -> None:
+        await self._call("LEAVE", self._keys(channel, "members"), [self._ear(channel), node, *members])
+
+    async def members(self, channel: str) -> Sequence[Present]:
+        keys = self._keys(channel, "members")
+        # In this order: a node renews its lease before it joins, so who is found without one has none.
+        found, leases = await self._asking.ask(self._command("MEMBERS", keys), self._command("LEASE", [f"{self._prefix}nodes"], ["", 0]))
+        left = _leases(leases)
+        listed: list[Present] = []
+        dead: list[bytes] = []
+        for field, value in zip(found[::2], found[1::2], strict=True):
+            node, _, member = field.decode().partition("\n")
+            if node not in left:
+                dead += [field, value]
+            elif left[node] > 0:
+                listed.append(Present(node, member, value.partition(b"\n")[2]))
+        if dead:
+            await self._call("SWEEP", keys, dead)
+        return listed
+
+    async def ping(self) -> None:
+        await asyncio.gather(self._asking.send(1, ("PING",)), self._listening.send(1, ("PING",)))
+
+    def _keys(self, channel: str, *kinds: str) -> list[str]:
+        return [self._key(channel, kind) for kind in kinds]
+
+    def _key(self, channel: str, kind: str) -> str:
+        """The channel's name is the hash tag, which ends at the first brace."""
+        return f"{self._prefix}{{{channel.replace('%', '%25').replace('}', '%7D')}}}:{kind}"
+
+    def _ear(self, channel: str) -> bytes:
+        """Its name in pub/sub, which all databases share."""
+        return self._key(channel, f"told:{self._database}").encode()
+
+    def _command(self, script: str, keys: Sequence[str], arguments: Sequence[object] = ()) -> tuple[object, ...]:
+        return ("EVALSHA", self._scripts[script], len(keys), *keys, *arguments)
+
+    async def _call(self, script: str, keys: Sequence[str], arguments: Sequence[object]) -> Any:
+        (reply,) = await self._asking.ask(self._command(script, keys, arguments))
+        return reply
+
+    async def _listen(self, word: str, channels: Sequence[str]) -> None:
+        """Redis confirms each channel by itself. Sharded ones may be asked for only one at a time: they may lie in different slots."""
+        ears = [self._ear(channel) for channel in channels]
+        commands = [(f"{self._verb}{word}", ear) for ear in ears] if self._verb else [(word, *ears)]
+        if ears:
+            await self._listening.send(len(ears), *commands)
+
+
+class Question(NamedTuple):
+    """What was asked, and has not been answered in full."""
+
+    count: int
+    replies: list[Any]
+    answer: asyncio.Future[list[Any]]
+
+
+class Wire:
+    """One connection, which many use at the same time: what they ask in one turn of the loop leaves in one write, and is answered in its order."""
+
+    def __init__(self, connection: Any, sink: Sink, hear: Callable[[bytes, bytes], None]) -> None:
+        self._connection = connection
+        self._sink = sink
+        self._hear = hear
+        self._packed: list[bytes] = []
+        self._asked = asyncio.Event()
+        self._waiting: deque[Question] = deque()
+        self._failure: LinkLost | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        try:
+            await self._connection.connect()
+        except (RedisError, OSError) as error:
+            raise LinkLost(f"redis: {error}") from error
+        self._tasks = [asyncio.create_task(self._run(self._read())), asyncio.create_task(self._run(self._write()))]
+
+    async def close(self) -> None:
+        """At once: what a frozen peer does not take is not waited for."""
+        self._end(LinkLost("redis: the link was closed"))
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._connection.is_connected:
+            self._connection._writer.transport.abort()
+        await self._connection.disconnect(nowait=True)
+
+    async def ask(self, *commands: tuple[object, ...]) -> list[Any]:
+        """One reply for each."""
+        return await self.send(len(commands), *commands) if commands else []
+
+    def send(self, count: int, *commands: tuple[object, ...]) -> asyncio.Future[list[Any]]:
+        """``count`` replies, as soon as they are there."""
+        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+        if self._failure is not None:
+            answer.set_exception(self._failure)
+            return answer
+        for command in commands:
+            self._packed += self._connection.pack_command(*command)
+        self._waiting.append(Question(count, [], answer))
+        self._asked.set()
+        return answer
+
+    async def _run(self, work: Any) -> None:
+        try:
+            await work
+        except (RedisError, OSError) as error:
+            self._fail(error)
+        except Exception as error:
+            log.exception("channels: the connection to Redis failed in an unexpected way")
+            self._fail(error)
+
+    async def _write(self) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            packed, self._packed = self._packed, []
+            await self._connection.send_packed_command(packed, check_health=False)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                reply = await self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
+            except ResponseError as error:
+                reply = error
+            if type(reply) is list and reply[:1] and reply[0] in MESSAGES:
+                self._hear(reply[1], reply[2])
+            else:
+                self._answer(reply)
+
+    def _answer(self, reply: Any) -> None:
+        if not self._waiting:
+            raise RedisError(f"an answer that nobody asked for: {reply!r:.200}")
+        question = self._waiting[0]
+        question.replies.append(reply)
+        if len(question.replies) == question.count:
+            self._waiting.popleft()
+            if not question.answer.done():  # or whoever asked has gone
+                errors = [reply for reply in question.replies if isinstance(reply, Exception)]
+                if errors:
+                    question.answer.set_exception(_lost(errors[0]))
+                else:
+                    question.answer.set_result(question.replies)
+
+    def _fail(self, error: Exception) -> None:
+        self._end(_lost(error))
+        self._sink.lost(error)
+
+    def _end(self, failure: LinkLost) -> None:
+        """Nobody is answered any more."""
+        self._failure = self._failure or failure
+        for question in self._waiting:
+            if not question.answer.done():
+                question.answer.set_exception(failure)
+
+
+def _lost(error: Exception) -> LinkLost:
+    lost = LinkLost(f"redis: {error}")
+    lost.__cause__ = error
+    return lost
+
+
+def _tell(sink: Sink, channel: str | None, payload: bytes) -> None:
+    """What a script has told. What none of ours can have said makes the core look."""
+    if channel is None:
+        return
+    try:
+        match payload[:1]:
+            case b"m":
+                _, epoch, offset, identity, data = payload.split(b"\n", 4)
+                sink.message(channel, epoch.decode(), Entry(int(offset), identity.decode(), data))
+            case b"j":
+                _, node, member, data = payload.split(b"\n", 3)
+                sink.joined(channel, Present(node.decode(), member.decode(), data))
+            case _:
+                _, node, member = payload.split(b"\n", 2)
+                sink.left(channel, node.decode(), member.decode())
+    except ValueError:
+        sink.hint(channel)
+
+
+def _position(text: bytes) -> Position:
+    epoch, offset, identity = text.split(b" ", 2)
+    return Position(epoch.decode(), int(offset), identity.decode())
+
+
+def _entry(found: Any) -> Entry:
+    name, (_, identity, _, data) = found
+    return Entry(int(name.partition(b"-")[0]), identity.decode(), data)
+
+
+def _leases(found: Sequence[Any]) -> dict[str, int]:
+    return {node.decode(): left for node, left in zip(found[::2], found[1::2], strict=True)}
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
