@@ -356,6 +356,17 @@ async def test_a_stream_that_nobody_reads_is_given_up_and_discarded():
 
 
 @virtual_time
+async def test_what_came_before_the_response_does_not_count():
+    stream = streaming(part(b"x"), part(b"y", False))
+    await asyncio.sleep(59)
+    unread = asyncio.create_task(stream.unread())
+    await asyncio.sleep(29)
+    assert [chunk async for chunk in stream] == [b"x", b"y"]
+    await unread
+    assert not stream._abandoned
+
+
+@virtual_time
 async def test_the_rest_of_a_stream_that_was_given_up_has_the_same_bound():
     with pytest.raises(BodyTooLarge):
         await streaming(*[part(b"x" * 60)] * 3).unread()

@@ -196,13 +196,14 @@ class BodyStream(AsyncIterator[bytes]):
         return chunk
 
     async def unread(self) -> None:
-        """Returns when nobody reads: at its end; or once nobody took a chunk for ``chunk_s``. Then it is given up, and the client's rest discarded.
+        """Returns when nobody reads: at its end; or once nobody took a chunk for ``chunk_s`` from now on. Then it is given up, and the client's rest discarded.
 
         ``ClientDisconnect`` where the client leaves meanwhile, ``BodyTooLarge`` where its rest is past the bound.
         """
         loop = asyncio.get_running_loop()
+        began = loop.time()
         while not self.ended.is_set():
-            since = loop.time() if self._idle_since is None else self._idle_since
+            since = loop.time() if self._idle_since is None else max(began, self._idle_since)
             if loop.time() - since >= self._chunk_s:
                 self._abandoned = True
                 self.ended.set()

@@ -22,7 +22,7 @@ class DeadlinePassed(TimeoutError):
 
 
 class Stage(NamedTuple):
-    """A part of some work, and how long that may take from where it first waits. No two are the same, whatever their seconds."""
+    """A part of some work, and how long it may take from where it first waits. One is another object than the next, were they alike."""
 
     name: str
     seconds: float
