@@ -49,7 +49,7 @@ coverage: $(VENV)/.dev  ## each module alone, by its own test file
 	$(BIN)/python tools/own_coverage.py
 
 optimized: $(VENV)/.dev  ## the unit tests with the package compiled as python -O does: without its asserts, and with those of the tests
-	$(BIN)/python -m pytest --ignore=tests/live --ignore=tests/fuzz -p optimized -q
+	$(BIN)/python -m pytest -p optimized -q $(addprefix --ignore=tests/,live fuzz typing guard channels/live test_docs.py)
 
 fuzz: $(VENV)/.dev  ## fuzz the parsers; EXECUTIONS=1000000 for each, TARGETS="cookies json" for some of them
 	$(BIN)/python tests/fuzz/run.py --executions $(EXECUTIONS) $(TARGETS)

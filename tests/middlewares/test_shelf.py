@@ -6,6 +6,7 @@ generators, threads and files that are left.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from secrets import token_urlsafe
@@ -18,6 +19,7 @@ import shallot.middlewares as shelf
 from shallot import build_server, websocket, ws_send
 from shallot.middlewares import apply_middleware, lint_layers
 from shallot.testing import Denied, client
+from shallot.testing import request as a_request
 
 HERE = Path(__file__).parent
 KEY = token_urlsafe(32)
@@ -64,7 +66,7 @@ CASES: Mapping[str, Case] = {
         keys=["identity"],
         refuses=({"user-agent": "robot"}, 401, 401),
     ),
-    "wrap_body_limit": Case(lambda: shelf.wrap_body_limit(max_bytes=10)),
+    "wrap_body_limit": Case(lambda: shelf.wrap_body_limit(max_bytes=1000)),
     "wrap_compress": Case(lambda: shelf.wrap_compress(["gzip"]), http=["vary"]),
     "wrap_connection_limit": Case(shelf.wrap_connection_limit),
     "wrap_content_type": Case(shelf.wrap_content_type, headers=["content-type"], handshake=[]),
@@ -178,3 +180,54 @@ async def test_G2_what_refuses_a_request_denies_a_websocket(name: str) -> None:
     for way, status in (("post", over_http), ("accepted", over_websocket)):
         told = await ask(way, case, headers=headers)
         assert (way, told.status, told.keys) == (way, status, set())
+
+
+# ---- cancelled at every await
+
+FORM = b'--x\r\ncontent-disposition: form-data; name="f"; filename="f"\r\n\r\nsome bytes\r\n--x--\r\n'
+FORM_HEADERS = {"content-type": "multipart/form-data; boundary=x", "content-length": str(len(FORM)), "sec-fetch-site": "same-origin"}
+
+
+async def in_turn(function: Callable[..., Any], *args: Any) -> Any:
+    """Stands for the app's threads: lets others run before and after."""
+    await asyncio.sleep(0)
+    result = function(*args)
+    await asyncio.sleep(0)
+    return result
+
+
+async def slow(request: Any) -> Any:
+    """Waits three times, and cleans up at the end, which takes time too."""
+    try:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return await answer(request)
+    finally:
+        await asyncio.sleep(0)
+
+
+def request_for(way: str) -> Any:
+    sent = {"host": "localhost", "origin": "https://localhost", "x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
+    own = {"scheme": "wss" if way == "WS" else "https", "client": ("127.0.0.1", 5), "config": {"seen": []}, "run_in_thread": in_turn}
+    asked = a_request(way, "/", headers={**sent, **(FORM_HEADERS if way == "POST" else {})}, body=FORM if way == "POST" else b"", **own)
+    return {key: value for key, value in asked.items() if key not in ("json", "params", "query_params", "form_params", "cookies", "path_params")}
+
+
+@pytest.mark.parametrize("way", ["POST", "WS"])
+@pytest.mark.parametrize("name", CASES)
+async def test_J1_a_cancellation_always_leaves(name: str, way: str) -> None:
+    case = CASES[name]
+    build = {"wrap_routes": lambda: shelf.wrap_routes([("/", ["POST", "WS"], slow)]), "wrap_multipart": lambda: shelf.wrap_multipart(spool_bytes=1)}
+    composed = apply_middleware(*(build() for build in case.outside), build.get(name, case.build)())(slow)
+    for point in range(100):
+        task = asyncio.ensure_future(composed(request_for(way)))
+        for _ in range(point + 1):
+            await asyncio.sleep(0)
+        if task.done():
+            break
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled(), f"cancelled at await {point}: {task}"
+    response = await task
+    assert response["status"] in (200, 101)
+    assert point >= 4
