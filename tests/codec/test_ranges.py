@@ -119,10 +119,10 @@ def test_reading_is_linear(unit: str) -> None:
     def seconds(times: int) -> float:
         text, taken = "bytes=" + unit * times, []
         for _ in range(7):
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(20):
                 parse_ranges(text, 10)
-            taken.append(time.perf_counter() - began)
+            taken.append(time.process_time() - began)
         return min(taken)
 
     assert seconds(80_000) / max(seconds(20_000), 1e-5) < 6
