@@ -63,7 +63,7 @@ def test_any_bytes(name: str) -> None:
 
 
 @each_target
-def test_time_is_linear(name: str) -> None:
+def test_A11_time_is_linear(name: str) -> None:
     assert run.slow_inputs(run.load(name).fuzz, run.TOKENS) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -533,3 +534,30 @@ def test_what_url_for_builds_is_matched_with_the_same_values(x, n, rest, spellin
     asked = request("GET", unquote(raw) + spelling, raw_path=(raw + spelling).encode())
     assert routes_request(asked, build_table(routes)) is A
     assert asked["path_params"] == {"x": x, "n": n, "rest": rest}
+
+
+FOUND = named("found")
+
+
+@pytest.mark.parametrize(
+    ("routes", "path", "status"),
+    [
+        ([("/a.b", ["GET"], FOUND)], "/a.b", 200),
+        ([("/a.b", ["GET"], FOUND)], "/axb", 404),
+        ([("/a+(b|c)*", ["GET"], FOUND)], "/aab", 404),
+        ([("/{a}/{b}", ["GET"], FOUND)], "/" * 10_000, 404),
+        ([("/{a}/{b}", ["GET"], FOUND)], "/a" * 5_000, 404),
+        ([("/{a}/{b:path}", ["GET"], FOUND)], "/a" * 5_000, 200),
+        ([(f"/{number}/{{a}}/{number}", ["GET"], FOUND) for number in range(1000)], "/999/x/999", 200),
+    ],
+    ids=["text", "a dot is a dot", "no pattern", "slashes", "segments", "the rest", "a thousand rows"],
+)
+async def test_B6_paths_are_no_patterns(routes: Any, path: str, status: int) -> None:
+    async def not_found(request: Any) -> Any:
+        return {"status": 404}
+
+    pile = apply_middleware(wrap_routes(routes))(not_found)
+    began = time.process_time()
+    for _ in range(10):
+        assert (await pile({"type": "http", "method": "GET", "path": path}))["status"] == status
+    assert time.process_time() - began < 0.2
