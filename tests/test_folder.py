@@ -45,6 +45,7 @@ ROWS: list[tuple[tuple[str, ...], bytes | None, bytes | None]] = [
     (("loop",), None, None),
     (("loop", "x"), None, None),
     (("pipe",), None, None),
+    (("pipe", "x"), None, None),
     (("sub",), None, None),
     (("a", "x"), None, None),
     (("none",), None, None),

@@ -203,6 +203,38 @@ async def test_a_cancellation_waits_for_a_task_that_the_items_wait_for() -> None
     assert (await cancelled_while_waiting(items), seen) == ("cancelled", ["inner ended", "finally"])
 
 
+async def test_a_cancellation_is_not_lost_where_what_waits_takes_longer_to_end_than_a_sign() -> None:
+    seen = []
+
+    async def inner() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.1)
+            seen.append("inner ended")
+
+    async def items() -> AsyncIterator[str]:
+        await asyncio.create_task(inner())
+        yield ""
+
+    stream, began = kept(items(), 0.02), asyncio.Event()
+
+    async def consume() -> None:
+        try:
+            async for _ in stream:
+                began.set()
+        finally:
+            await stream.aclose()
+
+    task = asyncio.create_task(consume())
+    await began.wait()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=10)
+    assert (task.cancelled(), seen) == (True, ["inner ended"])
+
+
 async def test_a_deadline_of_the_items_is_theirs() -> None:
     async def items() -> AsyncIterator[str]:
         try:
