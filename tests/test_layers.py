@@ -57,7 +57,7 @@ BORROWED = {
     "opentelemetry": "middlewares.trace",
     "prometheus_client": "middlewares.metrics",
     "pytest": "testing.plugin",
-    "redis": "channels.redis sessions.redis",
+    "redis": "channels.redis_wire sessions.redis",
     "typing_extensions": "types",  # type-only: every checker brings it
 }
 """Third-party package -> the one module that imports it (or several, with a blank between them)."""

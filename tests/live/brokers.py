@@ -66,7 +66,7 @@ class Broker(ABC):
     def command(self) -> list[str]:
         """How to start it in the foreground, on ``port`` of 127.0.0.1, with its data in ``folder``."""
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027  # most need nothing
         """Once, before the first start."""
 
     def is_ready(self) -> bool:
@@ -77,7 +77,7 @@ class Broker(ABC):
             return False
         return True
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027  # nor this
         """Let everything be on disk that ``save`` shall copy."""
 
     # ---- its life

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from secrets import token_hex
-from typing import Any, NamedTuple
-
-try:
-    from redis.asyncio import ConnectionPool
-    from redis.exceptions import RedisError, ResponseError
-except ImportError as error:
-    raise ImportError("redis_channels needs redis: pip install 'shallot[redis]'") from error
+from typing import Any
 
 from . import redis_scripts
-from .contract import CONNECT_S, Caps, Entry, Kept, Link, LinkLost, Page, Position, Present, Sink, Stored, judge
+from .contract import Caps, Entry, Kept, Link, Page, Position, Present, Sink, Stored, judge
+from .redis_wire import Address, Wire
 from .resource import Channels
 
 __all__ = ["RedisBackend", "RedisLink", "redis_channels"]
 
-log = logging.getLogger("shallot.channels")
-
-MESSAGES = frozenset({b"message", b"smessage"})
-"""How Redis begins what it was not asked for."""
 LAST_OFFSET = 2**63 - 1
 
 
@@ -56,20 +45,17 @@ class RedisBackend:
     def __init__(self, url: str, *, prefix: str = "shallot:", sharded: bool = False) -> None:
         if not isinstance(prefix, str) or "{" in prefix:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's value
             raise ValueError(f"redis_channels: prefix must be a str without '{{', got {prefix!r}")
-        self._pool: Any = ConnectionPool.from_url(url, protocol=2)  # pyright: ignore[reportUnknownMemberType]
-        self._pool.connection_kwargs.update(  # whatever the URL says: deadlines and retries are the core's
-            protocol=2, decode_responses=False, socket_timeout=None, socket_connect_timeout=CONNECT_S, retry_on_timeout=False, health_check_interval=0
-        )
+        self._address = Address(url)
         self.prefix = prefix
-        self.database = int(self._pool.connection_kwargs.get("db", 0))
+        self.database = self._address.database
         self._verb = "S" if sharded else ""
 
     @asynccontextmanager
     async def connect(self, sink: Sink, /) -> AsyncGenerator[Link, None]:
         """Two connections: one that asks, one that listens."""
         heard: dict[bytes, str] = {}
-        asking = Wire(self._pool.make_connection(), sink, lambda name, payload: None)
-        listening = Wire(self._pool.make_connection(), sink, lambda name, payload: _tell(sink, heard.get(name), payload))
+        asking = Wire(self._address.connection(), sink, lambda name, payload: None)
+        listening = Wire(self._address.connection(), sink, lambda name, payload: _tell(sink, heard.get(name), payload))
         try:
             for wire in (asking, listening):
                 await wire.open()
@@ -183,120 +169,6 @@ class RedisLink:
         commands = [(f"{self._verb}{word}", ear) for ear in ears] if self._verb else [(word, *ears)]
         if ears:
             await self._listening.send(len(ears), *commands)
-
-
-class Question(NamedTuple):
-    """What was asked, and has not been answered in full."""
-
-    count: int
-    replies: list[Any]
-    answer: asyncio.Future[list[Any]]
-
-
-class Wire:
-    """One connection, which many use at the same time: what they ask in one turn of the loop leaves in one write, and is answered in its order."""
-
-    def __init__(self, connection: Any, sink: Sink, hear: Callable[[bytes, bytes], None]) -> None:
-        self._connection = connection
-        self._sink = sink
-        self._hear = hear
-        self._packed: list[bytes] = []
-        self._asked = asyncio.Event()
-        self._waiting: deque[Question] = deque()
-        self._failure: LinkLost | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def open(self) -> None:
-        try:
-            await self._connection.connect()
-        except (RedisError, OSError) as error:
-            raise LinkLost(f"redis: {error}") from error
-        self._tasks = [asyncio.create_task(self._run(self._read())), asyncio.create_task(self._run(self._write()))]
-
-    async def close(self) -> None:
-        """At once: what a frozen peer does not take is not waited for."""
-        self._end(LinkLost("redis: the link was closed"))
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if self._connection.is_connected:
-            self._connection._writer.transport.abort()
-        await self._connection.disconnect(nowait=True)
-
-    async def ask(self, *commands: tuple[object, ...]) -> list[Any]:
-        """One reply for each."""
-        return await self.send(len(commands), *commands) if commands else []
-
-    def send(self, count: int, *commands: tuple[object, ...]) -> asyncio.Future[list[Any]]:
-        """``count`` replies, as soon as they are there."""
-        answer: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        if self._failure is not None:
-            answer.set_exception(self._failure)
-            return answer
-        for command in commands:
-            self._packed += self._connection.pack_command(*command)
-        self._waiting.append(Question(count, [], answer))
-        self._asked.set()
-        return answer
-
-    async def _run(self, work: Any) -> None:
-        try:
-            await work
-        except (RedisError, OSError) as error:
-            self._fail(error)
-        except Exception as error:
-            log.exception("channels: the connection to Redis failed in an unexpected way")
-            self._fail(error)
-
-    async def _write(self) -> None:
-        while True:
-            await self._asked.wait()
-            self._asked.clear()
-            packed, self._packed = self._packed, []
-            await self._connection.send_packed_command(packed, check_health=False)
-
-    async def _read(self) -> None:
-        while True:
-            try:
-                reply = await self._connection.read_response(disable_decoding=True, disconnect_on_error=False)
-            except ResponseError as error:
-                reply = error
-            if type(reply) is list and reply[:1] and reply[0] in MESSAGES:
-                self._hear(reply[1], reply[2])
-            else:
-                self._answer(reply)
-
-    def _answer(self, reply: Any) -> None:
-        if not self._waiting:
-            raise RedisError(f"an answer that nobody asked for: {reply!r:.200}")
-        question = self._waiting[0]
-        question.replies.append(reply)
-        if len(question.replies) == question.count:
-            self._waiting.popleft()
-            if not question.answer.done():  # or whoever asked has gone
-                errors = [reply for reply in question.replies if isinstance(reply, Exception)]
-                if errors:
-                    question.answer.set_exception(_lost(errors[0]))
-                else:
-                    question.answer.set_result(question.replies)
-
-    def _fail(self, error: Exception) -> None:
-        self._end(_lost(error))
-        self._sink.lost(error)
-
-    def _end(self, failure: LinkLost) -> None:
-        """Nobody is answered any more."""
-        self._failure = self._failure or failure
-        for question in self._waiting:
-            if not question.answer.done():
-                question.answer.set_exception(failure)
-
-
-def _lost(error: Exception) -> LinkLost:
-    lost = LinkLost(f"redis: {error}")
-    lost.__cause__ = error
-    return lost
 
 
 def _tell(sink: Sink, channel: str | None, payload: bytes) -> None:

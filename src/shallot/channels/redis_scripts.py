@@ -4,7 +4,7 @@ All keys of a channel share a hash tag, so that a cluster keeps them on one node
 
 | key | type | holds |
 |---|---|---|
-| ``<prefix>{<channel>}:head`` | hash | ``epoch``, ``offset`` and ``id`` of the newest message, ``at`` (its time), ``gone`` and ``gone_id`` (the newest that was trimmed), ``ttl`` |
+| ``<prefix>{<channel>}:head`` | hash | of the newest message ``epoch``, ``offset``, ``id``, ``at`` (time), ``ttl``; the newest that is ``gone``, ``gone_id`` |
 | ``<prefix>{<channel>}:log`` | stream | the messages: entry ``<offset>-<time>``, fields ``id`` and ``data`` |
 | ``<prefix>{<channel>}:id:<id>`` | string | ``<epoch> <offset>`` of the message with this id, for as long as repeats are recognised |
 | ``<prefix>{<channel>}:members`` | hash | ``<node>\\n<member>`` -> ``<stamp>\\n<data>`` |
