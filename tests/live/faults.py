@@ -1,0 +1,122 @@
+"""Faults of a network, made to order: a TCP proxy in front of a broker (of any kind), in this process.
+
+    async with Proxy(broker.port) as proxy:
+        connect to proxy.port ...
+        proxy.cut()                   # every connection ends now, as when a process goes: an orderly end
+        proxy.reset()                 # the same with a reset
+        proxy.freeze()                # nothing gets through any more, and nobody is told; new connections are as dead
+        proxy.freeze("answers")       # only what the broker says does not get through: it hears, and does, what it is asked
+        proxy.thaw()                  # what waited arrives
+        proxy.delay_s = 0.05          # each piece later by so much
+        proxy.drip = 3                # never more than so many bytes at a time
+        proxy.refuse()                # no new connections; ``accept`` takes them again
+
+Processes are stopped, continued, killed, and taken back to an earlier state by ``brokers.Broker``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from typing import Any, Literal, Self
+
+PIECE = 65_536
+
+Way = Literal["questions", "answers"]
+
+
+class Proxy:
+    """Between whoever connects to ``port`` and 127.0.0.1:``behind``."""
+
+    def __init__(self, behind: int) -> None:
+        self.behind = behind
+        self.delay_s = 0.0
+        self.drip = 0
+        self.connections = 0
+        """How many were made so far."""
+        self._open: dict[Way, asyncio.Event] = {"questions": asyncio.Event(), "answers": asyncio.Event()}
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+        self.thaw()
+
+    async def __aenter__(self) -> Self:
+        await self.accept()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.refuse()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---- faults
+
+    def cut(self) -> None:
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    def reset(self) -> None:
+        for writer in list(self._writers):
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.cut()
+
+    def freeze(self, *ways: Way) -> None:
+        for way in ways or self._open:
+            self._open[way].clear()
+
+    def thaw(self) -> None:
+        for way in self._open.values():
+            way.set()
+
+    async def refuse(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    async def accept(self) -> None:
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, reuse_address=True)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    # ---- inside
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        ends = {writer}
+        self._writers |= ends
+        try:
+            await self._open["questions"].wait()
+            with suppress(OSError):
+                broker, to_broker = await asyncio.open_connection("127.0.0.1", self.behind)
+                ends.add(to_broker)
+                self._writers |= ends
+                pumps = [asyncio.create_task(self._pump("questions", reader, to_broker)), asyncio.create_task(self._pump("answers", broker, writer))]
+                try:
+                    await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for pump in pumps:
+                        pump.cancel()
+                    await asyncio.gather(*pumps, return_exceptions=True)
+        except asyncio.CancelledError:
+            return  # a server's callback that is cancelled is logged as an error
+        finally:
+            self._writers -= ends
+            self._tasks.discard(task)
+            for end in ends:
+                end.transport.abort()
+
+    async def _pump(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(PIECE):
+                for start in range(0, len(data), self.drip or len(data)):
+                    await self._open[way].wait()
+                    await asyncio.sleep(self.delay_s)
+                    writer.write(data[start : start + (self.drip or len(data))])
+                    await writer.drain()
