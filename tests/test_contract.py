@@ -1,22 +1,17 @@
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shallot.contract import CONVERSATION, EFFECTS, MESSAGES, REQUEST, RESPONSE, effect_faults, message_faults, request_faults, response_faults
+from shallot.contract import effect_faults, message_faults, request_faults, response_faults
+from shallot.keys import REQUEST
 from shallot.testing import request
-from shallot.types import Effect, Message
-from shallot.websocket.feeds import FEED_EFFECTS
-from shallot.websocket.table import CONVERSATION_KINDS
-from shallot.websocket.timers import TIMER_EFFECTS
 
 GET = request("GET", "/")
 WS = request("WS", "/", headers={"sec-websocket-protocol": "v1"})
-SPEC = (Path(__file__).parents[1] / "SPEC.md").read_text()
 
 
 async def stream() -> AsyncIterator[bytes]:
@@ -199,25 +194,3 @@ def test_messages(message: Any, faults: list[str]) -> None:
 
 def test_a_secret_is_not_shown() -> None:
     assert "hunter2" not in str(request_faults({**GET, "cookies": {"a": ["hunter2"]}, "session": ["hunter2"], "body": ["hunter2"]}))
-
-
-# ---- the tables are those of SPEC.md
-
-
-def table(heading: str) -> set[str]:
-    """The first cells of the tables in a chapter."""
-    chapter = re.search(rf"^## {heading}$(.*?)^## ", SPEC, re.MULTILINE | re.DOTALL)
-    assert chapter
-    return {name for row in re.findall(r"^\|(.*?)\|", chapter[1], re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
-
-
-def test_the_keys_are_those_of_the_specification() -> None:
-    assert table("1. Request") <= set(REQUEST)
-    assert table("2. Response") == set(RESPONSE)
-    assert set(CONVERSATION) <= table("3. Conversation")
-
-
-def test_the_kinds_are_those_of_the_core() -> None:
-    assert set(EFFECTS) == {*CONVERSATION_KINDS, *TIMER_EFFECTS, *FEED_EFFECTS}
-    assert all(kind in SPEC for kind in [*EFFECTS, *MESSAGES])
-    assert Effect and Message

@@ -16,7 +16,7 @@ SRC = Path(__file__).parents[1] / "src" / "shallot"
 FLOORS = [
     ["types", "errors"],
     ["limits", "codec", "codec.*"],
-    ["effects", "deadline", "files", "keepalive", "threads", "options"],
+    ["effects", "deadline", "keys", "files", "keepalive", "threads", "options"],
     ["outcomes", "rates", "repeats", "error_pages"],
     ["request", "response", "schemes", "tickets", "folder", "asgi", "validate", "body", "compose"],
     ["failures", "templates", "contract"],
