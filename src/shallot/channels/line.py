@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from random import uniform
-from typing import Any, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from ..deadline import DeadlinePassed, within
 from ..errors import Unavailable, real_error
@@ -49,6 +49,7 @@ class Line:
         self.failure: BaseException | None = None
         self._stale: asyncio.TimerHandle | None = None
         self.ears: Ears | None = None
+        self.is_over = False
         self.links = 0
         """How many links there were."""
 
@@ -80,7 +81,8 @@ class Line:
     async def _wait_for_link(self, seconds: float) -> Link:
         try:
             async with asyncio.timeout(seconds):
-                while self._link is None:
+                while self._link is None or self.ears is None or self.ears.end.done():  # broken, and not yet put away
+                    self._changed.clear()
                     await self._changed.wait()
         except TimeoutError as error:
             raise Unavailable(f"the channels' backend cannot be reached: {self.failure!r}") from error
@@ -89,16 +91,16 @@ class Line:
     # ---- life
 
     async def run(self) -> None:
-        """Connect, and connect again, until cancelled."""
+        """Connect, and connect again, until cancelled after ``is_over`` was set."""
         first, longest = PAUSES_S
         pause = first
         while True:
             try:
                 await self._live()
             except (Exception, BaseExceptionGroup, asyncio.CancelledError) as error:
-                if cast("asyncio.Task[None]", asyncio.current_task()).cancelling():
-                    raise
-                self.failure = real_error(error)  # a cancellation that nobody asked for: a task group of the backend's fell, and kept its reason
+                if self.is_over:
+                    return
+                self.failure = real_error(error)  # of a cancellation that nobody asked for, a task group of the backend's kept the reason
                 pause = first if self._link is not None else min(2 * pause, longest)
                 log.warning("the link to the channels' backend is lost: %r; trying again", self.failure, exc_info=_unexpected(self.failure))
             finally:
