@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shallot import build_server, standard_not_found, websocket
+from shallot.channels import memory_channels
 from shallot.describe import check
 from shallot.describe.rules import RULES
 from shallot.middlewares import (
@@ -55,14 +56,6 @@ GOOD = [wrap_security_headers(), wrap_hosts(["a.org"])]
 
 def app(*layers: Any, **options: Any) -> Any:
     return build_server(apply_middleware(*layers)(standard_not_found), **options)
-
-
-def memory_channels() -> Any:
-    class MemoryChannels:
-        async def __aenter__(self) -> Any: ...
-        async def __aexit__(self, *error: object) -> None: ...
-
-    return MemoryChannels()
 
 
 @middleware_factory
@@ -117,7 +110,7 @@ BAD: list[tuple[str, list[Any], dict[str, Any], list[str]]] = [
     ("proxy-trusts-all", [wrap_proxy(["unix", "10.0.0.0/8", "0.0.0.0/0", "::/0"])], {}, ["wrap_proxy(['0.0.0.0/0'])", "wrap_proxy(['::/0'])"]),
     ("static-follows-links", [wrap_static(".", follow_symlinks=True)], {}, ["wrap_static(follow_symlinks=True)"]),
     ("rate-limit-in-memory", [wrap_rate_limit()], {}, ["wrap_rate_limit"]),
-    ("channels-in-memory", [], {"resources": {"channels": memory_channels(), "db": lambda config: None}}, ["resource 'channels'"]),
+    ("channels-in-memory", [], {"resources": {"channels": memory_channels({}), "db": lambda config: None}}, ["resource 'channels'"]),
     ("sockets-unbounded", [wrap_routes([WS])], {}, ["the app"]),
     ("lint-on", [wrap_lint], {}, ["wrap_lint"]),
     ("server-flags", [wrap_routes([WS])], {}, ["the server"]),

@@ -238,7 +238,8 @@ def rate_limit_in_memory(view: View) -> Iterator[str]:
 
 def channels_in_memory(view: View) -> Iterator[str]:
     for name, resource in view.resources.items():
-        if "memory" in type(resource).__name__.lower():
+        parts: Mapping[str, Any] = getattr(resource, "__dict__", {})
+        if any(type(part).__name__ == "MemoryBackend" for part in parts.values()):
             yield f"resource {name!r}"
 
 
