@@ -15,7 +15,7 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run test check unit live churn memory coverage optimized fuzz docs bench fmt system clean
+.PHONY: help run test check unit live churn memory coverage optimized fuzz docs bench faults fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -42,6 +42,9 @@ live: system $(VENV)/.dev  ## the tests on real servers, clients and browsers
 churn: system $(VENV)/.dev  ## 10,000 sockets opened and killed on a real server, and what they leave behind
 	LIVE_CYCLES=10000 $(BIN)/python -m pytest tests/live/test_churn.py -s -k "connecting and uvicorn and not h11 and not legacy"
 
+faults: system $(VENV)/.dev  ## what channels lose, repeat and tell of when links and brokers fail: full loads, and the table
+	LIVE_FAULTS=full $(BIN)/python -m pytest tests/live/test_channel_faults.py -q -s
+
 memory: $(VENV)/.dev  ## 5,000 idle sockets on uvicorn, against a hand-written ASGI function
 	$(BIN)/python -m benchmarks.idle_memory
 
@@ -49,7 +52,7 @@ coverage: $(VENV)/.dev  ## each module alone, by its own test file
 	$(BIN)/python tools/own_coverage.py
 
 optimized: $(VENV)/.dev  ## the unit tests with the package compiled as python -O does: without its asserts, and with those of the tests
-	$(BIN)/python -m pytest -p optimized -q $(addprefix --ignore=tests/,live fuzz typing guard channels/live test_docs.py)
+	$(BIN)/python -m pytest -p optimized -q $(addprefix --ignore=tests/,live fuzz typing guard test_docs.py test_exports.py test_imports.py test_layers.py test_lint.py)
 
 fuzz: $(VENV)/.dev  ## fuzz the parsers; EXECUTIONS=1000000 for each, TARGETS="cookies json" for some of them
 	$(BIN)/python tests/fuzz/run.py --executions $(EXECUTIONS) $(TARGETS)
