@@ -1,0 +1,62 @@
+"""The backends whose faults are measured, as rows: the broker, our channels on it, and the control: the broker's own publish and subscribe, as its
+library gives it. A backend is added as one row of ``KINDS``; ``plain`` is an async context manager that yields ``publish(text)``, and calls ``heard(text)``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis as RedisClient
+from redis.exceptions import RedisError
+
+from shallot.channels.redis import redis_channels
+from shallot.channels.resource import Channels
+
+from .brokers import Broker, Redis
+
+__all__ = ["KINDS", "Kind"]
+
+Publish = Callable[[str], Awaitable[Any]]
+
+
+class Kind(NamedTuple):
+    name: str
+    broker: Callable[..., Broker]
+    channels: Callable[..., Channels]
+    """``(url, topics, **options)``"""
+    plain: Callable[[str, str, Callable[[str], None]], AbstractAsyncContextManager[Publish]]
+    """``(url for reading, url for writing, heard)``"""
+    errors: tuple[type[Exception], ...]
+    """What the library raises where a plain publish failed."""
+
+    def url(self, broker: Broker, port: int) -> str:
+        return broker.url.replace(str(broker.port), str(port))
+
+
+@asynccontextmanager
+async def plain_redis(reading: str, writing: str, heard: Callable[[str], None]) -> AsyncGenerator[Publish, None]:
+    """redis-py's pub/sub, which connects and subscribes again by itself."""
+
+    async def listen(source: Any) -> None:
+        while True:
+            with suppress(RedisError, OSError):
+                async for message in source.listen():
+                    if message["type"] == "message":
+                        heard(message["data"].decode())
+            await asyncio.sleep(0.01)
+
+    async with RedisClient.from_url(reading) as reader, RedisClient.from_url(writing) as writer, reader.pubsub() as source:
+        await source.subscribe("plain")
+        listening = asyncio.create_task(listen(source))
+        try:
+            yield lambda text: writer.publish("plain", text)
+        finally:
+            listening.cancel()
+            await asyncio.wait([listening])
+
+
+KINDS: Mapping[str, Kind] = {
+    "redis": Kind("redis", Redis, redis_channels, plain_redis, (RedisError, OSError)),
+}
