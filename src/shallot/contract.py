@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from .keys import CONVERSATION, EFFECTS, MESSAGES, REQUEST, RESPONSE, Key
+from .request import wants_events
 from .validate import HOP_BY_HOP, handshake_headers, header_writer, is_handshake
 
 __all__ = ["effect_faults", "message_faults", "request_faults", "response_faults"]
@@ -72,7 +73,7 @@ def _form_faults(response: Mapping[str, Any], request: Mapping[str, Any]) -> Ite
 
 
 def _handshake_faults(response: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator[str]:
-    if request.get("type") != "websocket":
+    if request.get("type") != "websocket" and not wants_events(request):
         yield "response['status']: 101 answers the handshake of a WebSocket, and this request is none"
     if isinstance(response["websocket"], dict):
         conversation = cast("dict[str, Any]", response["websocket"])

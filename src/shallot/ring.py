@@ -19,10 +19,11 @@ from .options import check_effects, check_options, check_resources, join_limits
 from .response import text
 from .sending import LEFT, Content, close_stream, hang_up, prepare, send_answer
 from .threads import Threads
-from .types import AllLimits, EffectFunction, Handler, Limits, Receive, Response, Scope, Send
+from .types import AllLimits, Conversation, EffectFunction, Handler, Limits, Receive, Response, Scope, Send
 from .validate import RawHeaders, handshake_headers, header_writer, is_handshake
 from .watcher import while_connected
 from .websocket.conversations import Conversations
+from .websocket.event_streams import converse_by_events
 from .websocket.table import EffectTable
 
 __all__ = ["App", "build_server", "standard_not_found"]
@@ -198,7 +199,10 @@ class App:
             await self._answer_error(error, course.request, response, scope, receive, send, is_last=not is_read)
             return
         if content is not None or stream is not None or scope["method"] == "HEAD":  # a middleware may call it GET: what goes out is for the client
-            await self._send_answer(response, headers, content, scope, receive, send, own_limits(request, self._limits), stream)
+            if isinstance(content, dict):
+                await converse_by_events(self._conversations.converse, content, request, receive, send, headers, self._sending.seconds)
+            else:
+                await self._send_answer(response, headers, content, scope, receive, send, own_limits(request, self._limits), stream)
             return
         course.stage = self._sending
         try:
@@ -232,7 +236,7 @@ class App:
             conversation, response = response["websocket"], None  # an idle conversation may last for days: nothing is kept that it does not need
             await self._conversations.converse(conversation, request, receive, send, headers)
         else:
-            await self._send_answer(response, headers, content, scope, receive, send, own_limits(request, self._limits))
+            await self._send_answer(response, headers, content, scope, receive, send, own_limits(request, self._limits), None)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":
@@ -241,13 +245,17 @@ class App:
 
     def _accept_s(self, request: Any) -> float:
         """How long the handshake may take, as far as is known by now: the row and ``@websocket`` may have raised it."""
-        seconds: float = max(self._limits["accept_s"], own_limits(request, self._limits)["accept_s"])
-        return seconds
+        return float(max(self._limits["accept_s"], own_limits(request, self._limits)["accept_s"]))
 
     # ---- stages of both lines
 
-    async def _prepare(self, response: Response, headers: RawHeaders, request: Any) -> Content:
-        return await prepare(response, headers, request, perform=self._table.perform, limits=self._limits, run_in_thread=self._run_in_thread)
+    async def _prepare(self, response: Response, headers: RawHeaders, request: Any) -> Content | Conversation:
+        content = await prepare(response, headers, request, perform=self._table.perform, limits=self._limits, run_in_thread=self._run_in_thread)
+        if request["type"] == "websocket" or not is_handshake(response):
+            return content
+        if self._life.config is not request["config"]:
+            raise Unavailable("the app is shutting down")
+        return response.get("websocket")  # a conversation that answers a GET, as a stream of events
 
     async def _answer_late(self, error: DeadlinePassed, course: HttpCourse, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose line was cut short: nothing of it runs any more."""
@@ -274,18 +282,10 @@ class App:
         answer, lines = dress(answer, request or refused_request(scope), self._refusals, self._response_headers)
         if is_last:
             hang_up(lines, scope)
-        await self._send_answer(answer, lines, None, scope, receive, send, self._limits)
+        await self._send_answer(answer, lines, None, scope, receive, send, self._limits, None)
 
     async def _send_answer(
-        self,
-        response: Response,
-        lines: RawHeaders,
-        content: Content,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        limits: AllLimits,
-        stream: BodyStream | None = None,
+        self, response: Response, lines: RawHeaders, content: Any, scope: Scope, receive: Receive, send: Send, limits: AllLimits, stream: BodyStream | None
     ) -> None:
         """Send any response: to a HEAD, from a stream or a file, to a WebSocket's handshake. ``stream`` is the request's, which ends here."""
         try:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from .codec.headers import format_headers
 
-__all__ = ["RawHeaders", "WriteHeaders", "announced_length", "handshake_headers", "header_writer", "is_handshake"]
+__all__ = ["RawHeaders", "WriteHeaders", "announced_length", "event_headers", "handshake_headers", "header_writer", "is_handshake"]
 
 log = logging.getLogger("shallot")
 
@@ -33,9 +33,12 @@ REPEATED = frozenset(
 """Headers whose few values an app repeats, so that the lines made of them are worth keeping. None of them holds a secret."""
 FRAMING = frozenset({"content-length", *(name.decode() for name in HOP_BY_HOP)})
 """Headers that say where the response ends and how it travels: they are looked at all together."""
+EVENT_LINES = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"vary", b"accept"), (b"x-accel-buffering", b"no"))
+"""Of a stream of events (WHATWG HTML 9.2). The last is for nginx, which would wait for more before it passes anything on."""
 CONVERSATION_KEYS = frozenset({"handler", "hooks", "limits", "params", "subprotocol", "taps"})
 
 _HANDSHAKE_KEYS = frozenset({"status", "headers", "websocket"})
+_SAID_FOR_EVENTS = frozenset({b"cache-control", b"content-encoding"})
 _NO_HEADERS: Mapping[str, str] = {}
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 
@@ -88,6 +91,8 @@ def _checked_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
     if not isinstance(response, dict):
         raise TypeError(f"the handler returned {type(response).__name__}; expected a response dict, like text('hi') or {{'status': 200}}")
     checked = cast("dict[str, Any]", response)
+    if is_handshake(checked) and request.get("type") == "http" and request["method"] in ("GET", "HEAD"):
+        return event_headers(checked)
     status, body = _check_status(checked.get("status")), checked.get("body", b"")
     _check_body(body)
     _check_other_keys(checked)
@@ -132,6 +137,11 @@ def handshake_headers(response: Mapping[str, Any]) -> RawHeaders:
         if name.startswith(b"sec-websocket-"):
             raise ValueError(f"header {name.decode()!r} is the server's to send; a subprotocol is chosen by ws_accept(subprotocol=...)")
     return [line for line in lines if line[0] not in HOP_BY_HOP and line[0] not in (b"content-length", b"content-type")]
+
+
+def event_headers(response: Mapping[str, Any]) -> RawHeaders:
+    """The header lines of a conversation that answers a ``GET`` as a stream of events: those of the handshake, with what such a stream needs."""
+    return [*(line for line in handshake_headers(response) if line[0] not in _SAID_FOR_EVENTS), *EVENT_LINES]
 
 
 def announced_length(lines: RawHeaders) -> int | None:

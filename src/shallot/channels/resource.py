@@ -10,6 +10,7 @@ from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self, cast
 
+from ..codec.cursors import cursor_for
 from ..codec.json import format_json
 from ..errors import Forbidden, Unavailable
 from ..types import AnyEffect, ChannelMessage, Mailbox, Published, ResourceEffect, SlowReader, Subscribed
@@ -214,7 +215,8 @@ class Channels:
             raise TypeError(f"subscribe: 'cursor' must be a str, got {type(cursor).__name__}")
         identity, data = (None, b"") if member is None else _check_member(name, topic, member)
         size = 0 if batch is None else _check_int("subscribe: 'batch'", batch, MAX_BATCH)
-        return Wish(name, cursor, topic.slow if slow is None else topics.check_slow(slow), size, identity, data)
+        place = None if cursor is None else cursor_for(cursor, name)
+        return Wish(name, place, topic.slow if slow is None else topics.check_slow(slow), size, identity, data)
 
 
 def _check_member(channel: str, topic: Topic, member: Any) -> tuple[str, bytes]:

@@ -11,7 +11,9 @@ from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 from ..compose import as_handler
 from ..deadline import DeadlinePassed, within
 from ..limits import check_limits
+from ..request import read_cursor, wants_events
 from ..types import Conversation, ConversationHandler, ConversationLimits, Farewell, Greeting, Hooks, Response
+from .event_streams import END
 from .wire import is_dict
 
 __all__ = ["Endpoint", "websocket"]
@@ -75,7 +77,12 @@ def websocket(
     ``reads=False``           the handler only sends: what the client says is discarded, and its leaving noticed at once
 
     The last two may return an effect or a list of effects (not sends). Keyword ``limits``: those of ``ConversationLimits``;
-    a route's ``data["limits"]`` goes before them. For an HTTP request the answer is 426 (RFC 9110 15.5.22).
+    a route's ``data["limits"]`` goes before them.
+
+    ``scope["cursor"]`` is where the client wants to go on (the header ``last-event-id``, or the query parameter ``cursor``), where it says so.
+    A ``GET`` with ``accept: text/event-stream``, where the row lists ``GET`` beside ``WS``, gets the same conversation as Server-Sent Events: each text an
+    event, whose id is where its channels go on; bytes are a ``TypeError``; nothing is ever heard from the client. Any other HTTP request gets 426
+    (RFC 9110 15.5.22).
 
         >>> @websocket
         ... async def echo(scope, receiver):
@@ -100,8 +107,14 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
 
     @wraps(handler)
     async def endpoint(request: Any, *params: Any) -> Response:
-        if request["type"] != "websocket":
+        is_websocket = request["type"] == "websocket"
+        if not is_websocket and not (wants_events(request) and "GET" in request.get("route", {}).get("methods", ())):
             return {"status": 426, "headers": {"upgrade": "websocket", "connection": "upgrade"}}
+        cursor = read_cursor(request)
+        if cursor == END and not is_websocket:
+            return {"status": 204}  # this conversation is over: a browser asks no more
+        if cursor is not None:
+            request["cursor"] = cursor
         own = limits
         if "route" in request and "limits" in request["route"]["data"]:
             own = cast(ConversationLimits, {**limits, **request["route"]["data"]["limits"]})
@@ -120,7 +133,7 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
             subprotocol, headers = answer.get("subprotocol"), _as_headers(answer.get("headers"))
             offered: Sequence[str] = request.get("subprotocols") or ()
             if subprotocol is not None and subprotocol not in offered:
-                if subprotocol not in told and len(told) < 16:
+                if is_websocket and subprotocol not in told and len(told) < 16:
                     told.add(subprotocol)
                     log.warning("%s: on_connect chose the subprotocol %r, which the client did not offer (RFC 6455 4.2.2); left out", name, subprotocol)
                 subprotocol = None
