@@ -18,6 +18,7 @@ from shallot.response import text
 from shallot.schemes import basic
 from shallot.schemes import session as by_user
 from shallot.sessions import cookie_store, memory_store
+from shallot.sessions.record import Record
 from shallot.sessions.session import Session
 from shallot.testing import Denied, client
 
@@ -356,7 +357,9 @@ async def test_G8_fifty_sockets_of_one_session() -> None:
 
 def test_who_has_a_connection() -> None:
     assert by_session({}) is None
-    assert by_session({"session": Session({}, "key")}) == "key"
+    assert by_session({"session": Session({})}) is None
+    record: Record = {"id": "one", "version": 2, "created": 0, "seen": 0, "data": {}}
+    assert by_session({"session": Session({}, "a key of a cookie", record)}) == "one"
 
 
 async def test_all_of_it_keeps_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:

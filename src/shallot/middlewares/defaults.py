@@ -20,9 +20,9 @@ Config = Mapping[str, Any]
 
 
 def by_session(request: Mapping[str, Any]) -> str | None:
-    """Whose connection it is: the key of its session, or ``None`` where it has none yet."""
-    key: str | None = getattr(request.get("session"), "key", None)
-    return key
+    """Whose connection it is: the id of its session, or ``None`` where it has none yet. (A cookie store's key is another at each write.)"""
+    record = getattr(request.get("session"), "record", None)
+    return None if record is None else str(record["id"])
 
 
 api_defaults: Mapping[str, Any] = {
