@@ -66,7 +66,7 @@ class Hub:
             for reader in list(channel.readers):
                 reader.finish(1012, "")
         await self.attendance.resign()
-        self.line.fresh()
+        self.line.is_over = True
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -168,6 +168,13 @@ class Hub:
         for channel in self.channels.values():
             channel.say("channel.stale")
 
+    def fresh(self) -> None:
+        self.line.fresh()
+        if self._is_stale:
+            self._is_stale = False
+            for channel in self.channels.values():
+                channel.say("channel.fresh")
+
     def tell(self, channel: str, kind: str, member: Mapping[str, Any]) -> None:
         self.channels[channel].say(kind, member=member)
 
@@ -212,11 +219,7 @@ class Hub:
         """Tell when everything has been read that was missed."""
         for channel in list(self.channels.values()):
             await channel.is_settled()
-        self.line.fresh()
-        if self._is_stale:
-            self._is_stale = False
-            for channel in self.channels.values():
-                channel.say("channel.fresh")
+        self.fresh()
 
     async def _review(self, channel: Channel, crowd: Crowd) -> None:
         """Compare who is in a channel with what the backend knows."""

@@ -28,13 +28,15 @@ PAUSES_S = 0.05, 2.0
 SILENCE_S = 1.0
 """After so long without a word from the backend it is asked for one."""
 STALE_S = 1.0
-"""So long a link may be missing before readers are told."""
+"""So long a link may be missing, or owe an answer, before readers are told."""
 
 
 class News(Sink, Protocol):
     """Who hears what links tell."""
 
     def stale(self) -> None: ...
+
+    def fresh(self) -> None: ...
 
 
 class Line:
@@ -126,20 +128,34 @@ class Line:
 
     async def _listen(self, link: Link, ears: Ears) -> None:
         """Returns never: the link's end is raised."""
+        silent = 0
         while True:
             ears.heard = False
-            await asyncio.wait([ears.end], timeout=SILENCE_S)
+            await asyncio.wait([ears.end], timeout=SILENCE_S / 2)
             if ears.end.done():
                 raise LinkLost("the link broke") from ears.end.result()
-            if not ears.heard and not self._backend.caps.local:
-                await within(CALL_S, link.ping())
+            silent = 0 if ears.heard or self._backend.caps.local else silent + 1
+            if silent >= 2:
+                silent = 0
+                await self._ping(link)
+
+    async def _ping(self, link: Link) -> None:
+        """Readers need not wait for the deadline to hear that there is no word from the backend."""
+        was_fresh = self._stale is None
+        self._expect()
+        await within(CALL_S, link.ping())
+        if was_fresh:
+            self._news.fresh()
+
+    def _expect(self) -> None:
+        if self._stale is None:
+            self._stale = asyncio.get_running_loop().call_later(STALE_S, self._news.stale)
 
     def _drop(self) -> None:
         self._changed.clear()
         if self._link is not None:
             self._link = self.ears = None
-            if self._stale is None:
-                self._stale = asyncio.get_running_loop().call_later(STALE_S, self._news.stale)
+            self._expect()
 
     def fresh(self) -> None:
         """All is as it was before the last link broke."""
