@@ -1,4 +1,4 @@
-"""examples/site.py"""
+"""examples/greeting_site.py"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOST = {"host": "example.org"}
 
 
 async def test_a_user_logs_in_with_the_form_of_the_page(program):
-    async with client(program("site").app, scheme="https", headers=HOST) as c:
+    async with client(program("greeting_site").app, scheme="https", headers=HOST) as c:
         page = (await c.get("/"))["body"].decode()
         assert "Hello, stranger" in page
         token = re.search(r'value="([^"]+)"', page)[1]
@@ -24,7 +24,7 @@ async def test_a_user_logs_in_with_the_form_of_the_page(program):
 
 
 async def test_only_its_own_pages_open_the_socket(program):
-    async with client(program("site").app, scheme="https", headers=HOST) as c:
+    async with client(program("greeting_site").app, scheme="https", headers=HOST) as c:
         with pytest.raises(Denied):
             async with c.websocket("/echo", headers={"origin": "https://evil.example"}):
                 pass
@@ -34,7 +34,7 @@ async def test_only_its_own_pages_open_the_socket(program):
 
 
 async def test_it_serves_nothing_without_tls_or_under_another_name(program):
-    async with client(program("site").app, headers=HOST) as c:
+    async with client(program("greeting_site").app, headers=HOST) as c:
         assert (await c.get("/"))["headers"]["location"] == "https://example.org/"
         assert (await c.get("/", headers={"host": "evil.example"}))["status"] == 400
 
@@ -42,7 +42,7 @@ async def test_it_serves_nothing_without_tls_or_under_another_name(program):
 async def test_on_ones_own_machine(program, monkeypatch):
     monkeypatch.setenv("SITE_DEBUG", "1")
     monkeypatch.setenv("SITE_KEY", "0123456789abcdefghijklmnopqrstuv")
-    app = program("site").app
+    app = program("greeting_site").app
     async with client(app, headers={"host": "localhost:8000"}) as c:
         assert (await c.get("/"))["status"] == 200
         assert (await c.get("/"))["headers"].get("strict-transport-security") is None
@@ -50,4 +50,4 @@ async def test_on_ones_own_machine(program, monkeypatch):
 
 
 def test_check_finds_nothing(program):
-    assert [finding for finding in check(program("site").app) if finding["level"] != "info"] == []
+    assert [finding for finding in check(program("greeting_site").app) if finding["level"] != "info"] == []

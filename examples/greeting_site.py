@@ -1,7 +1,7 @@
 """A real site: secure by default, and changed as data. The order of its layers is not its own to get wrong.
 
-Run it with ``uvicorn --app-dir examples site:app``, on https://example.org; on your own machine with ``SITE_DEBUG=1`` in the environment.
-``python -m shallot check --app-dir examples site:app`` says what it thinks of it.
+Run it with ``uvicorn --app-dir examples greeting_site:app``, on https://example.org; on your own machine with ``SITE_DEBUG=1`` in the environment.
+``python -m shallot check --app-dir examples greeting_site:app`` says what it thinks of it.
 """
 
 import os
