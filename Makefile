@@ -15,7 +15,7 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run test check unit live churn memory coverage optimized fuzz docs bench faults fmt system clean
+.PHONY: help run test check unit live autobahn churn memory coverage optimized fuzz docs bench faults fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -24,7 +24,7 @@ help:  ## this list
 run: $(VENV)/.run  ## serve the showcase on 127.0.0.1:8000, or on the next free port
 	@$(BIN)/python tools/serve.py
 
-test: system check  ## everything: style, types, unit tests with coverage, documentation, real servers and browsers
+test: system check $(VENV)/.autobahn  ## everything: style, types, unit tests with coverage, documentation, real servers and browsers
 	$(BIN)/python -m pytest --cov
 
 check: $(VENV)/.dev  ## style and types
@@ -36,8 +36,11 @@ check: $(VENV)/.dev  ## style and types
 unit: $(VENV)/.dev  ## the tests that need no server: these alone cover every line and branch
 	$(BIN)/python -m pytest --cov --ignore=tests/live
 
-live: system $(VENV)/.dev  ## the tests on real servers, clients and browsers
+live: system $(VENV)/.autobahn  ## the tests on real servers, clients and browsers
 	$(BIN)/python -m pytest tests/live
+
+autobahn: $(VENV)/.autobahn  ## the Autobahn test suite over our echo and over a raw ASGI one, on each server; GROUPS="9 12 13" SERVERS=granian for others
+	$(BIN)/python -m tests.autobahn.run $(if $(GROUPS),--groups $(GROUPS)) $(if $(SERVERS),--servers $(SERVERS))
 
 churn: system $(VENV)/.dev  ## 10,000 sockets opened and killed on a real server, and what they leave behind
 	LIVE_CYCLES=10000 $(BIN)/python -m pytest tests/live/test_churn.py -s -k "connecting and uvicorn and not h11 and not legacy"
@@ -87,6 +90,11 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(install) --editable '.[dev]'
 	@touch $@ $(VENV)/.run
+
+# What drives Autobahn's cases, in a folder of its own below the environment; where neither runner installs, its tests are skipped.
+$(VENV)/.autobahn: $(VENV)/.dev
+	@$(BIN)/python -m tests.autobahn.judges
+	@touch $@
 
 # The earlier package has our name, so it lives in a folder of its own. 1.0.0: 2.0.0 drops the values of a route's tags.
 $(BENCH)/.ready: benchmarks/requirements.txt pyproject.toml
