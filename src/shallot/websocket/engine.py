@@ -29,7 +29,7 @@ MAX_REFUSALS = 8
 UNREACHABLE_S = 0.5
 """How long the server may take to tell of the leaving that a failed send has shown."""
 
-TURN_EVERY = 64
+TURN_EVERY = 256
 """After so many effects the loop gets a turn: a handler that only yields, to a ``send`` that never waits, would keep it from everybody else."""
 
 

@@ -101,12 +101,11 @@ class Receiver:
             except Exception:
                 event = _failed()
             self._heard = True
-            try:  # most events are a short text: for them all that _read_event would look at stands here, without a call
+            try:  # most events are a short text, which only a message has: for them all that _read_event would look at stands here, without a call
                 text: Any = event["text"]
-                is_plain = text.__class__ is str and len(text) <= safe_length and event["type"] == "websocket.receive"
             except KeyError:
-                text, is_plain = None, False
-            if is_plain:
+                text = None
+            if text is not None and len(text) <= safe_length:
                 yield text
             else:
                 received = self._read_event(event)
