@@ -57,6 +57,7 @@ BORROWED = {
     "opentelemetry": "middlewares.trace",
     "prometheus_client": "middlewares.metrics",
     "pytest": "testing.plugin",
+    "nats": "channels.nats_wire",
     "redis": "channels.redis_wire sessions.redis",
     "typing_extensions": "types",  # type-only: every checker brings it
 }

@@ -174,6 +174,27 @@ class Redis(Broker):
             return connection.recv(4096).decode(errors="replace")
 
 
+class Nats(Broker):
+    """With JetStream. What is not ``durable`` has lost its disk when it was killed."""
+
+    needs = "nats-server"
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        return ["nats-server", "-c", str(self.folder / "conf")]
+
+    def prepare(self) -> None:
+        (self.folder / "conf").write_text(f'listen: 127.0.0.1:{self.port}\nmax_payload: 8MB\njetstream {{ store_dir: "{self.folder}/data" }}\n')
+
+    def kill(self) -> None:
+        super().kill()
+        if not self.durable:
+            shutil.rmtree(self.folder / "data", ignore_errors=True)
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from .contract import Backend as Backend
     from .contract import LinkLost as LinkLost
     from .memory import memory_channels as memory_channels
+    from .nats import nats_channels as nats_channels
     from .resource import Channels as Channels
 
 _WHERE = {
@@ -14,6 +15,7 @@ _WHERE = {
     "Channels": "resource",
     "LinkLost": "contract",
     "memory_channels": "memory",
+    "nats_channels": "nats",
 }
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Channels",
     "LinkLost",
     "memory_channels",
+    "nats_channels",
 ]
 
 
