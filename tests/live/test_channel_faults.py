@@ -139,6 +139,8 @@ class Row(NamedTuple):
     catch_up_s: float
     durable: bool = True
     gaps: tuple[str, ...] = ()
+    stale_s: float | None = None
+    """Within which readers must be told that something is wrong; ``None``: they need not."""
 
 
 ROWS = [
@@ -146,8 +148,8 @@ ROWS = [
     Row("reader's link cut", cut_the_reader, 1),
     Row("all links cut", cut_all, 1),
     Row("acknowledgements lost", lose_answers, 1),
-    Row("reader's link frozen 3 s", freeze_the_reader, 2),
-    Row("all links frozen 5 s", freeze_all_for_long, 3),
+    Row("reader's link frozen 3 s", freeze_the_reader, 2, stale_s=3),
+    Row("all links frozen 5 s", freeze_all_for_long, 3, stale_s=3),
     Row("reader's link drips", drip, 2),
     Row("broker stopped 1.5 s", stop, 1),
     Row("broker killed, durable", kill, 2),
@@ -164,6 +166,7 @@ async def test_fault(kind: Kind, case: Row, table: list[list[str]]) -> None:
     assert figures.catch_up_s < case.catch_up_s, figures
     assert figures.slowest_s < PUBLISH_S + TOLERANCE_S, figures
     assert (figures.stale_s is None) == (figures.fresh_s is None), figures
+    assert case.stale_s is None or (figures.stale_s is not None and figures.stale_s < case.stale_s), figures
 
 
 async def test_the_control_loses(kind: Kind, table: list[list[str]]) -> None:
