@@ -23,7 +23,7 @@ from tests.live.servers import Server, serve
 from .frameworks import FRAMEWORKS, child, environment
 from .works import BODY, WORKS, Work, wrong
 
-__all__ = ["SERVERS", "measure_all"]
+__all__ = ["LOAD_CORE", "SERVERS", "SERVER_CORE", "cpu_of", "measure_all"]
 
 SERVERS = ("uvicorn", "granian", "hypercorn")
 HTTP = ("hello", "routed", "post")
@@ -100,9 +100,9 @@ def _ask(served: Server, name: str, seconds: int) -> float:
         script.write_text(_script(WORKS[name]))
         load = ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{WRK_CONNECTIONS}", "-s", str(script)]
         subprocess.run([*load, "-d1", served.url], check=True, capture_output=True, timeout=60)
-        before = _cpu(served.process.pid)
+        before = cpu_of(served.process.pid)
         done = subprocess.run([*load, f"-d{seconds}", served.url], check=True, capture_output=True, text=True, timeout=60)
-        used = _cpu(served.process.pid) - before
+        used = cpu_of(served.process.pid) - before
     requests = re.search(r"(\d+) requests in", done.stdout)
     if requests is None or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise RuntimeError(f"{served.name} {name}: {done.stdout}")
@@ -131,15 +131,15 @@ def _talk(served: Server, sockets: int, seconds: int) -> tuple[float, float]:
     """Microseconds of the server's CPU for one message there and back, and the share of its core that the client used."""
     pinned = ["taskset", "-c", str(LOAD_CORE)]
     port = urlsplit(served.url).port
-    before = _cpu(served.process.pid)
+    before = cpu_of(served.process.pid)
     idle = child("benchmarks.talkers", port, sockets, 0, under=pinned)
-    opened = _cpu(served.process.pid)
+    opened = cpu_of(served.process.pid)
     done = child("benchmarks.talkers", port, sockets, seconds, under=pinned)
-    used = _cpu(served.process.pid) - opened - (opened - before)  # less what the handshakes cost
+    used = cpu_of(served.process.pid) - opened - (opened - before)  # less what the handshakes cost
     return 1e6 * used / (done["messages"] - idle["messages"]), done["share"]
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
     """Seconds of CPU that a process and all below it have used."""
     parents: dict[int, list[int]] = {}
     used: dict[int, float] = {}

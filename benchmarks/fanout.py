@@ -1,0 +1,152 @@
+"""Many sockets hear what one says: deliveries for each second of the server's CPU, beside a hand-written loop over sockets.
+
+Each message goes out in a frame of its own, one message at a time and in bursts (twenty under way: enough that a batch has something to join);
+ours also in batches. Every socket's messages are checked: all of them, once, in order. A framework that loses one has no figure.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from tests.live.brokers import Redis
+from tests.live.servers import Server, serve
+
+from .frameworks import ROOT, environment
+from .servers import LOAD_CORE, SERVER_CORE
+
+__all__ = ["CASTS", "TITLES", "WINDOWS", "measure_all"]
+
+
+class Cast(NamedTuple):
+    """An application, how it is set up, and how it is spoken to."""
+
+    app: str
+    environ: Mapping[str, str] = {}
+    dialect: str = "plain"
+
+
+CASTS: Mapping[str, Cast] = {
+    "raw": Cast("raw"),
+    "ours": Cast("ours"),
+    "batched": Cast("ours", {"BATCH": "100"}),
+    "litestar": Cast("litestar"),
+    "broadcaster": Cast("starlette"),
+    "socketio": Cast("socketio", dialect="socketio"),
+    "django": Cast("django"),
+}
+TITLES = {
+    "raw": "by hand",
+    "ours": "ours",
+    "batched": "ours, `batch=100`",
+    "litestar": "litestar channels",
+    "broadcaster": "starlette + broadcaster",
+    "socketio": "python-socketio",
+    "django": "django channels",
+}
+WINDOWS = {"one at a time": 1, "in bursts of 20": 20}
+
+
+def measure_all(*, quick: bool) -> dict[str, Any]:
+    """By scene and cast: figures by window, or the complaint."""
+    if quick:
+        return {"uvicorn, 1,000 sockets": _measure("uvicorn", 1000, seconds=1, rounds=1)}
+    found = {
+        "uvicorn, 1,000 sockets": _measure("uvicorn", 1000, seconds=3, rounds=3),
+        "granian, 1,000 sockets": _measure("granian", 1000, seconds=3, rounds=3),
+        "uvicorn, 10,000 sockets": _measure("uvicorn", 10_000, seconds=5, rounds=1),
+        "granian, 10,000 sockets": _measure("granian", 10_000, seconds=5, rounds=1),
+    }
+    with Redis() as redis:
+        found["uvicorn, 1,000 sockets, through Redis"] = _measure("uvicorn", 1000, seconds=3, rounds=2, broker=redis.url)
+    found["stuck"] = _measure_stuck(seconds=5, rounds=3)
+    return found
+
+
+def _measure(server: str, sockets: int, *, seconds: float, rounds: int, broker: str = "", casts: Sequence[str] = tuple(CASTS)) -> dict[str, Any]:
+    runs: dict[str, list[list[dict[str, float]]]] = {}
+    complaints: dict[str, str] = {}
+    for _ in range(rounds):
+        for name in casts:
+            try:
+                # by hand there is nothing that reaches another process: it stays the measure
+                runs.setdefault(name, []).append(play(server, CASTS[name], sockets, seconds, {"BROKER": "" if name == "raw" else broker}))
+            except RuntimeError as error:
+                complaints[name] = str(error)
+                print(f"{server}, {sockets} sockets, {name}: {error}", file=sys.stderr)
+    return {name: {"complaint": complaints[name]} if name in complaints else _summary(runs[name], runs["raw"]) for name in casts}
+
+
+def _summary(runs: Sequence[Any], by_hand: Sequence[Any]) -> dict[str, Any]:
+    """Of rounds: medians, and the median ratio of deliveries for a second of CPU to the hand-written loop's in the same round, in the same window."""
+    found: dict[str, Any] = {}
+    for index, window in enumerate(WINDOWS):
+        rows, bases = [run[index] for run in runs], [run[index] for run in by_hand]
+        found[window] = {
+            "per_cpu_s": round(median(_rate(row) for row in rows)),
+            "ratio": round(median(_rate(row) / _rate(base) for row, base in zip(rows, bases, strict=True)), 3),
+            **{key: round(median(row[key] for row in rows), 3) for key in ("share", "p50", "p99")},
+        }
+    return found
+
+
+def _rate(row: Mapping[str, float]) -> float:
+    return row["deliveries"] / max(row["cpu_s"], 0.01)
+
+
+def _measure_stuck(*, seconds: float, rounds: int) -> dict[str, Any]:
+    """Delays of 1,000 readers, without and with one more that has stopped to read."""
+    found: dict[str, Any] = {}
+    for name in ("ours", "raw"):
+        pairs: list[Any] = []
+        try:
+            for _ in range(rounds):
+                pairs.append([play("uvicorn", CASTS[name], 1000, seconds, {"STUCK": stuck, "TOPIC": '{"lag": 100}'}) for stuck in ("", "1")])
+        except RuntimeError as error:
+            found[name] = {"complaint": str(error)}
+            continue
+        for index, window in enumerate(WINDOWS):
+            without, beside = ([pair[side][index] for pair in pairs] for side in (0, 1))
+            found.setdefault(name, {})[window] = {
+                "without": round(median(row["p99"] for row in without), 2),
+                "beside": round(median(row["p99"] for row in beside), 2),
+                "ratio": round(median(slow["p99"] / free["p99"] for slow, free in zip(beside, without, strict=True)), 3),
+            }
+    return found
+
+
+def play(server: str, cast: Cast, sockets: int, seconds: float, environ: Mapping[str, str] = {}) -> list[dict[str, float]]:  # noqa: B006
+    """One run: a fresh server, all sockets, each window. ``RuntimeError`` says what went wrong."""
+    with _serving(server, cast, environ) as served:
+        command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "benchmarks.fanout_clients", served.port, sockets, seconds, cast.dialect]
+        done = subprocess.run(
+            [*map(str, command), *map(str, WINDOWS.values())],
+            cwd=ROOT,
+            env={**environment("ours"), **environ, "SERVER": str(served.process.pid)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{done.stderr.strip().splitlines()[-1:]} {served.log[-300:]}" if "Traceback" in done.stderr else done.stderr.strip()[-300:])
+        figures: list[dict[str, float]] = json.loads(done.stdout)
+        return figures
+
+
+@contextmanager
+def _serving(server: str, cast: Cast, environ: Mapping[str, str]) -> Iterator[Server]:
+    everywhere = os.sched_getaffinity(0)
+    with tempfile.TemporaryDirectory() as folder:
+        os.sched_setaffinity(0, {SERVER_CORE})  # what is started now inherits it
+        given = {"PYTHONPATH": environment("ours")["PYTHONPATH"], **cast.environ, **environ}
+        with serve(server, f"benchmarks.fanout_apps.{cast.app}:app", Path(folder) / "log", environ=given) as served:
+            os.sched_setaffinity(0, everywhere)
+            yield served
