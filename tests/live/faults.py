@@ -10,6 +10,7 @@
         proxy.delay_s = 0.05          # each piece later by so much
         proxy.drip = 3                # never more than so many bytes at a time
         proxy.refuse()                # no new connections; ``accept`` takes them again
+    proxy.ending = ...            # each connection ends by itself after so many bytes: ``lambda: Ending(500, "reset")``
 
 Processes are stopped, continued, killed, and taken back to an earlier state by ``brokers.Broker``.
 """
@@ -19,12 +20,22 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 PIECE = 65_536
+STALL_S = 10.0
+"""For how long a stalled connection stands before it ends, as silently as it stood."""
 
 Way = Literal["questions", "answers"]
+
+
+class Ending(NamedTuple):
+    """How a single connection ends: after so many bytes of answers. A stalled one goes on hearing, and says nothing."""
+
+    after_bytes: int
+    how: Literal["cut", "reset", "stall"]
 
 
 class Proxy:
@@ -34,6 +45,8 @@ class Proxy:
         self.behind = behind
         self.delay_s = 0.0
         self.drip = 0
+        self.ending: Callable[[], Ending] | None = None
+        """Asked for each new connection; ``None``: they do not end by themselves."""
         self.connections = 0
         """How many were made so far."""
         self._open: dict[Way, asyncio.Event] = {"questions": asyncio.Event(), "answers": asyncio.Event()}
@@ -60,8 +73,7 @@ class Proxy:
             writer.transport.abort()
 
     def reset(self) -> None:
-        for writer in list(self._writers):
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        _with_a_reset(self._writers)
         self.cut()
 
     def freeze(self, *ways: Way) -> None:
@@ -99,7 +111,9 @@ class Proxy:
                 self._writers |= ends
                 pumps = [asyncio.create_task(self._pump("questions", reader, to_broker)), asyncio.create_task(self._pump("answers", broker, writer))]
                 try:
-                    await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                    ended, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+                    if any(pump.result() == "reset" for pump in ended):
+                        _with_a_reset(ends)
                 finally:
                     for pump in pumps:
                         pump.cancel()
@@ -112,11 +126,28 @@ class Proxy:
             for end in ends:
                 end.transport.abort()
 
-    async def _pump(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
+        """Pass on what comes, until its end; how it was ended, where that was made to order."""
+        ending = self.ending() if self.ending is not None and way == "answers" else None
+        passed = 0
         with suppress(OSError):
             while data := await reader.read(PIECE):
-                for start in range(0, len(data), self.drip or len(data)):
+                whole, passed = data, passed + len(data)
+                if ending is not None and passed > ending.after_bytes:
+                    data = data[: len(data) - (passed - ending.after_bytes)]
+                for start in range(0, len(data), self.drip or len(data) or 1):
                     await self._open[way].wait()
                     await asyncio.sleep(self.delay_s)
                     writer.write(data[start : start + (self.drip or len(data))])
                     await writer.drain()
+                if ending is not None and len(data) < len(whole):
+                    await asyncio.sleep(STALL_S if ending.how == "stall" else 0)
+                    return ending.how
+        return None
+
+
+def _with_a_reset(writers: set[asyncio.StreamWriter]) -> None:
+    """Their end is told at once, and what was not sent yet is not sent."""
+    for writer in writers:
+        with suppress(OSError):  # it has ended already
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

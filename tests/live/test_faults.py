@@ -6,14 +6,14 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 
 from .brokers import Redis
-from .faults import Proxy
+from .faults import Ending, Proxy
 
 SOON_S = 5.0
 NEVER_S = 0.15
@@ -144,6 +144,36 @@ async def test_drip() -> None:
             await said(reader, b"12345")
         assert max(map(len, heard)) <= 4
         assert len(heard) > 1
+
+
+@pytest.mark.parametrize("how", ["cut", "reset"])
+async def test_a_connection_ends_by_itself_after_so_many_bytes(how: Literal["cut", "reset"]) -> None:
+    async with line() as (proxy, heard):
+        proxy.ending = lambda: Ending(5, how)
+        for _ in range(2):
+            async with connected(proxy) as (reader, writer):
+                writer.write(b"1234")
+                await said(reader, b"1234")
+                writer.write(b"5678")
+                got = b""
+                with suppress(ConnectionResetError) if how == "reset" else nullcontext():
+                    async with asyncio.timeout(SOON_S):
+                        while piece := await reader.read(100):
+                            got += piece
+                    assert how == "cut"
+                assert got in ((b"5",) if how == "cut" else (b"", b"5"))
+                assert heard[-2:] == [b"1234", b"5678"]
+
+
+async def test_a_stalled_connection_hears_and_says_nothing() -> None:
+    async with line() as (proxy, heard):
+        proxy.ending = lambda: Ending(2, "stall")
+        async with connected(proxy) as (reader, writer):
+            writer.write(b"1234")
+            await said(reader, b"12")
+            writer.write(b"5678")
+            await nothing(reader)
+            assert heard == [b"1234", b"5678"]
 
 
 async def test_refuses_and_accepts() -> None:
