@@ -93,6 +93,7 @@ def test_a_request_is_a_dict() -> None:
         pytest.param(GET, {"status": 200, "effects": [{"type": "my.kind"}]}, id="effects"),
         pytest.param(GET, {"status": 200, "stream": stream()}, id="a stream"),
         pytest.param(GET, {"status": 200, "file": Path("x")}, id="a file"),
+        pytest.param(request("GET", "/", headers={"accept": "text/event-stream"}), conversation(), id="events"),
         pytest.param(GET, {"status": 426, "headers": {"upgrade": "websocket", "connection": "upgrade"}}, id="426"),
         pytest.param(WS, {"status": 404, "body": b"no"}, id="a denial"),
         pytest.param(WS, conversation(reads=False), id="a conversation"),

@@ -969,3 +969,45 @@ async def test_a_handshake_that_the_shutdown_overtakes_is_denied():
     gate.set()
     await server.end()
     assert told(server.sent)[0] == 503
+
+
+# ---- a conversation over GET
+
+
+async def test_a_conversation_for_a_GET_is_a_stream_of_events():
+    status, headers, body = told(await serve(app_of(conversation("hi", headers={"set-cookie": ["a=1"], "content-type": "x/y"}))))
+    assert (status, headers[b"content-type"], headers[b"set-cookie"]) == (200, b"text/event-stream", b"a=1")
+    assert body == b': \n\ndata: hi\n\nevent: close\nid: end\ndata: {"code":1000,"reason":""}\n\n'
+
+
+async def test_its_effects_come_before_the_first_byte_and_a_failed_one_instead_of_it():
+    server = FakeServer(http_scope(), [part(b"", False)])
+
+    async def note(effect, scope):
+        server.noted = len(server.sent)
+
+    await server.run(app_of(conversation(effects=[{"type": "note"}]), effects={"note": note}))
+    assert (server.noted, server.sent[0]["status"]) == (0, 200)
+    assert told(await serve(app_of(conversation(effects=[{"type": "unknown"}]))))[0] == 500
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("POST", 500)])
+async def test_a_conversation_for_another_method_does_not_begin(method, status):
+    assert told(await serve(app_of(conversation("hi")), http_scope(method)))[0] == status
+
+
+async def test_a_stream_of_events_that_the_shutdown_overtakes_is_503():
+    gate = asyncio.Event()
+
+    async def slow(request):
+        await gate.wait()
+        return conversation()
+
+    app = build_server(slow)
+    async with lifespan(app):
+        server = FakeServer(http_scope(), [part(b"", False)])
+        server.start(app)
+        await server.settle()
+    gate.set()
+    await server.end()
+    assert told(server.sent)[0] == 503

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 
 from shallot.response import text
 from shallot.testing.conduct import check_event
-from shallot.validate import announced_length, handshake_headers, header_writer, is_handshake
+from shallot.validate import announced_length, event_headers, handshake_headers, header_writer, is_handshake
 
 GET = {"method": "GET", "http_version": "1.1"}
 HEAD = {"method": "HEAD", "http_version": "1.1"}
@@ -289,6 +289,21 @@ def test_a_handshake_leaves_out_what_describes_a_body():
     headers = {"Set-Cookie": ["a=1", "b=2"], "content-type": "a/b", "content-length": "0", "connection": "close", "x-request-id": "7"}
     assert handshake_headers(handshake()) == []
     assert handshake_headers(handshake(headers=headers, body=b"")) == [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"x-request-id", b"7")]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_handshake_for_an_HTTP_request_begins_a_stream_of_events(method):
+    lines = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"vary", b"accept"), (b"x-accel-buffering", b"no")]
+    request = {"type": "http", "method": method}
+    assert event_headers(handshake()) == header_writer()(handshake(), request) == lines
+    headers = {"cache-control": "private", "content-encoding": "br", "content-type": "a/b", "vary": "origin", "x-a": "1"}
+    assert header_writer()(handshake(headers=headers), request) == [(b"vary", b"origin"), (b"x-a", b"1"), *lines]
+
+
+@pytest.mark.parametrize("request_", [{"type": "http", "method": "POST"}, {"type": "websocket", "method": "WS"}, {"method": "GET"}])
+def test_a_handshake_for_any_other_request_is_no_response(request_):
+    with pytest.raises(ValueError, match="status 101 answers a WebSocket request"):
+        header_writer()(handshake(), request_)
 
 
 @pytest.mark.parametrize(

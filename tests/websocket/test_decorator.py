@@ -59,6 +59,38 @@ async def test_the_request_tells_what_the_conversation_has_set():
     assert request["conversation_limits"] == {"idle_s": 9, "accept_s": 30}
 
 
+LIVE = {"route": {"methods": ["WS", "GET"], "data": {}}}
+EVENTS = {"type": "http", "method": "GET", **LIVE}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "cursor"),
+    [
+        ({**EVENTS, "headers": {}}, 426, None),
+        ({**EVENTS, "headers": {"accept": "text/event-stream"}}, 101, None),
+        ({**EVENTS, "headers": {"accept": "text/event-stream", "last-event-id": "e.1.a"}}, 101, "e.1.a"),
+        ({**EVENTS, "headers": {"accept": "text/event-stream", "last-event-id": "end"}}, 204, None),
+        ({**EVENTS, "headers": {"accept": "text/event-stream"}, "route": {"methods": ["WS"], "data": {}}}, 426, None),
+        ({"type": "websocket", "headers": {}, "query_string": b"cursor=e.1.a"}, 101, "e.1.a"),
+        ({"type": "websocket", "headers": {}, "query_string": b"cursor=end"}, 101, "end"),
+    ],
+    ids=["no accept", "events", "back", "over", "no GET in the row", "websocket", "a cursor like any other"],
+)
+async def test_who_gets_a_conversation_and_from_where(request_, status, cursor):
+    request = dict(request_)
+    assert (await websocket(echo)(request, "a"))["status"] == status
+    assert request.get("cursor") == cursor
+
+
+@pytest.mark.parametrize(("kind", "complaints"), [({"type": "websocket"}, 1), (EVENTS, 0)], ids=["websocket", "events"])
+async def test_a_subprotocol_cannot_be_missed_where_there_is_none(caplog, kind, complaints):
+    async def choose(scope):
+        return {"type": "websocket.accept", "subprotocol": "v1"}
+
+    answer = await websocket(on_connect=choose)(echo)({"headers": {"accept": "text/event-stream"}, **kind}, "a")
+    assert (answer["websocket"]["subprotocol"], len(caplog.records)) == (None, complaints)
+
+
 async def test_an_http_request_is_told_to_upgrade():
     endpoint = websocket(echo)
     first = await endpoint({"type": "http"}, "a")

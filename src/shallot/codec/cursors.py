@@ -30,12 +30,9 @@ def format_places(places: Mapping[str, str]) -> str:
     text = urlencode(places)
     if len(text) <= MAX_PLACES_BYTES:
         return text
-    kept, room = [_OTHERS], MAX_PLACES_BYTES - len(_OTHERS)
-    for place in reversed(list(places.items())):
-        pair = urlencode([place])
-        room -= len(pair) + 1
-        if room < 0:
-            break
+    kept, rest = [_OTHERS], list(places.items())
+    room = MAX_PLACES_BYTES - len(_OTHERS)
+    while (room := room - 1 - len(pair := urlencode([rest.pop()]))) >= 0:
         kept.append(pair)
     return "&".join(kept)
 

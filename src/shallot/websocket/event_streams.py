@@ -159,8 +159,7 @@ class EventExchange:
                     await within(self._send_s, self._write({"comment": ""}))
         except Exception as error:
             log.debug("the client left while nothing was said: %r", error)
-            if not self._lost.done():
-                self._lost.set_result(None)
+            self._lost.set_result(None)
 
     async def _stop_keeper(self) -> None:
         if self._keeper is not None:
