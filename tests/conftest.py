@@ -14,7 +14,7 @@ import pytest
 pytest_plugins = ["shallot.testing.plugin"]
 
 TESTS = Path(__file__).parent
-PACKAGES = {"chromium": "chromium", "curl": "curl", "redis-server": "redis-server", "valgrind": "valgrind"}
+PACKAGES = {"chromium": "chromium", "curl": "curl", "nats-server": "nats-server", "redis-server": "redis-server", "valgrind": "valgrind"}
 """System commands that tests need (``pytest.mark.needs``) -> the Debian package that has it."""
 
 

@@ -8,13 +8,16 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
+import nats
+from nats.errors import Error as NatsError
 from redis.asyncio import Redis as RedisClient
 from redis.exceptions import RedisError
 
+from shallot.channels.nats import nats_channels
 from shallot.channels.redis import redis_channels
 from shallot.channels.resource import Channels
 
-from .brokers import Broker, Redis
+from .brokers import Broker, Nats, Redis
 
 __all__ = ["KINDS", "Kind"]
 
@@ -57,6 +60,29 @@ async def plain_redis(reading: str, writing: str, heard: Callable[[str], None]) 
             await asyncio.wait([listening])
 
 
+@asynccontextmanager
+async def plain_nats(reading: str, writing: str, heard: Callable[[str], None]) -> AsyncGenerator[Publish, None]:
+    """NATS' own publish and subscribe, without JetStream; nats-py connects and subscribes again by itself."""
+
+    async def hear(message: Any) -> None:
+        heard(message.data.decode())
+
+    async def quiet(error: Exception) -> None:
+        """Connections are meant to break."""
+
+    options: Mapping[str, Any] = {"error_cb": quiet, "reconnect_time_wait": 0.01, "max_reconnect_attempts": -1}
+    async with await nats.connect(reading, **options) as reader, await nats.connect(writing, **options) as writer:
+        await reader.subscribe("plain", cb=hear)
+        await reader.flush()
+
+        async def send(text: str) -> None:
+            await writer.publish("plain", text.encode())
+            await writer.flush()
+
+        yield send
+
+
 KINDS: Mapping[str, Kind] = {
+    "nats": Kind("nats", Nats, nats_channels, plain_nats, (NatsError, OSError)),
     "redis": Kind("redis", Redis, redis_channels, plain_redis, (RedisError, OSError)),
 }

@@ -135,10 +135,11 @@ class Proxy:
                 whole, passed = data, passed + len(data)
                 if ending is not None and passed > ending.after_bytes:
                     data = data[: len(data) - (passed - ending.after_bytes)]
-                for start in range(0, len(data), self.drip or len(data) or 1):
+                size = self.drip or len(data) or 1
+                for start in range(0, len(data), size):
                     await self._open[way].wait()
                     await asyncio.sleep(self.delay_s)
-                    writer.write(data[start : start + (self.drip or len(data))])
+                    writer.write(data[start : start + size])
                     await writer.drain()
                 if ending is not None and len(data) < len(whole):
                     await asyncio.sleep(STALL_S if ending.how == "stall" else 0)
