@@ -260,6 +260,7 @@ class WSScope(Connection):
     cursor: NotRequired[str]
     close: NotRequired[Close]
     dropped: NotRequired[dict[str, int]]
+    unread: NotRequired[Callable[[], int]]
 
 
 # ---- effects: what a conversation yields

@@ -16,7 +16,7 @@ from shallot.middlewares.metrics import close_label, metrics_handler, route_labe
 from shallot.middlewares.routing import wrap_routes
 from shallot.outcomes import Outcome
 from shallot.response import text
-from shallot.testing import Denied, client, request
+from shallot.testing import Denied, client, request, virtual_time
 
 
 @websocket
@@ -118,6 +118,30 @@ async def test_conversations() -> None:
         "conversation_seconds_count /echo": 2,
         "messages_dropped_total /echo out": 1,
     }
+
+
+@virtual_time
+async def test_messages_that_wait() -> None:
+    go_on = asyncio.Event()
+
+    @websocket
+    async def waits(scope: Any, receiver: Any) -> Any:
+        await go_on.wait()
+        async for _ in receiver:
+            yield ws_send("heard")
+
+    registry = CollectorRegistry()
+    app = build_server(apply_middleware(wrap_metrics(registry), wrap_routes([("/", ["WS"], waits)]))(standard_not_found))
+    async with client(app) as c, c.websocket("/") as first, c.websocket("/") as second:
+        for ws in (first, second):
+            await ws.send("a")
+        await asyncio.sleep(1)  # until somebody reads for the busy handlers
+        assert samples(registry, "messages_unread") == {"messages_unread": 2}
+        go_on.set()
+        for ws in (first, second):
+            await ws.expect()
+        assert samples(registry, "messages_unread") == {}
+    assert samples(registry, "messages_unread") == {}
 
 
 @pytest.mark.parametrize(("error", "status"), [(ValueError(), "500"), (asyncio.CancelledError(), "none")], ids=repr)

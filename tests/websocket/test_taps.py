@@ -41,6 +41,33 @@ async def test_a_tapped_receiver_hands_over_what_the_taps_leave():
     await receiver.stopped()
 
 
+async def test_taps_are_told_how_many_messages_wait():
+    waiting = asyncio.get_running_loop().create_future()
+    events = iter([{"type": "websocket.receive", "text": text} for text in "abc"])
+
+    async def receive():
+        return next(events, None) or await waiting
+
+    scope: dict = {}
+    taps = Taps([{"message": lambda scope, message: message}], scope)
+    receiver = TappedReceiver(receive, default_limits(), asyncio.current_task(), 0.0, lambda what: None, taps, reads=True)
+    assert scope["unread"]() == 0
+    receiver.read_ahead()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert scope["unread"]() == 3
+    receiver.end(1000, "")
+    assert scope == {}
+    await receiver.stopped()
+    waiting.cancel()
+
+
+@pytest.mark.parametrize("taps, hear, see", [([{"end": print}], False, False), ([{"message": print}], True, False), ([{"effect": print}, {}], False, True)])
+def test_who_wants_what(taps, hear, see):
+    made = Taps(taps, {})
+    assert (made.hear, made.see) == (hear, see)
+
+
 async def test_what_a_tap_ends_stays_ended():
     async def receive():
         return {"type": "websocket.receive", "text": "x"}

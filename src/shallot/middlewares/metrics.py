@@ -63,6 +63,8 @@ class Meters:
         self.body_bytes = counter("body_bytes", "Of the bodies of requests and responses", "route", "direction")
         self.cut = counter("streams_cut", "Responses whose stream did not end whole", "route")
         self.open = gauge("websockets_open", "Conversations that go on now", "route")
+        self._unread: dict[int, Callable[[], int]] = {}
+        gauge("messages_unread", "Of the clients of all conversations, read ahead of their handlers").set_function(self.count_unread)
         self.conversations = counter("conversations", "Conversations that have ended", "route", "code", "by")
         self.lifetimes = Histogram("conversation_seconds", "From handshake to end", ("route",), namespace=namespace, registry=registry, buckets=LIFETIMES_S)
         self.messages = counter("messages", "Messages of conversations", "route", "direction")
@@ -85,10 +87,20 @@ class Meters:
         self.requests.labels("WS", route, "101").inc()
         self.seconds.labels("WS", route).observe(seconds)
 
+    def count_unread(self) -> int:
+        """How many messages wait, in all conversations."""
+        return sum(unread() for unread in list(self._unread.values()))
+
+    def count_opening(self, request: Mapping[str, Any]) -> None:
+        """A conversation begins."""
+        self.open.labels(route_label(request)).inc()
+        self._unread[id(request)] = request["unread"]
+
     def count_conversation(self, request: Mapping[str, Any], outcome: Outcome) -> None:
         """A conversation is over."""
         route = route_label(request)
         self.open.labels(route).dec()
+        del self._unread[id(request)]
         self.conversations.labels(route, *close_label(outcome)).inc()
         self.lifetimes.labels(route).observe(outcome.seconds)
         if dropped := request.get("dropped"):
@@ -123,6 +135,7 @@ def wrap_metrics(registry: CollectorRegistry, *, namespace: str = "shallot") -> 
     | ``requests_running`` | | without a response yet |
     | ``body_bytes_total``, ``streams_cut_total`` | ``route``, ``direction`` | bodies; streams that did not end whole |
     | ``websockets_open`` | ``route`` | conversations now |
+    | ``messages_unread`` | | of the clients of all conversations, read ahead of their handlers: who falls behind |
     | ``conversations_total``, ``conversation_seconds`` | ``route``, ``code``, ``by`` | those that ended |
     | ``messages_total``, ``message_bytes_total`` | ``route``, ``direction`` | as they pass |
     | ``messages_dropped_total`` | ``route``, ``direction`` | not sent after the client left; discarded unread |
@@ -154,7 +167,7 @@ def wrap_metrics(registry: CollectorRegistry, *, namespace: str = "shallot") -> 
             if response["status"] != 101 or "websocket" not in response:
                 return with_outcome(response, request, began, partial(meters.count_request, request))
             meters.count_handshake(request, perf_counter() - began)
-            opened = meters.open.labels(route_label(request)).inc
+            opened = partial(meters.count_opening, request)
             tell = partial(meters.count_conversation, request)
             return with_outcome(response, request, began, tell, on_begin=opened, on_message=meters.message_counter(request))
 

@@ -74,13 +74,11 @@ class Talk:
         self._table = table
         self._task = task
         now, reads = task.get_loop().time(), conversation.get("reads", True)
-        self._taps: Taps | None = None
-        if conversation["taps"]:
-            self._taps = Taps(conversation["taps"], scope)
-            self._receiver: Receiver = TappedReceiver(receive, limits, task, now, self._hear, self._taps, reads=reads)
-        else:
-            self._receiver = Receiver(receive, limits, task, now, self._hear, reads=reads)
-        self._plain = self._taps is None
+        self._taps = taps = Taps(conversation["taps"], scope) if conversation["taps"] else None
+        self._receiver = Receiver(receive, limits, task, now, self._hear, reads=reads)
+        if taps is not None and taps.hear:
+            self._receiver = TappedReceiver(receive, limits, task, now, self._hear, taps, reads=reads)
+        self._plain = taps is None or not taps.see
         self._generator: AsyncGenerator[Any, Any] | None = None
         self._moved = False
         self._moved_at = now

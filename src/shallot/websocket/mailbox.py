@@ -32,6 +32,9 @@ class ClientQueue:
         self.full_since: float | None = None
         """When somebody began to wait for room, in the loop's time."""
 
+    def __len__(self) -> int:
+        return len(self._messages)
+
     @property
     def full(self) -> bool:
         return len(self._messages) >= self._max_count or self._size >= self._max_bytes
