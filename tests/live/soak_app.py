@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json as stdlib_json
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,11 +21,14 @@ from shallot.websocket.engine import Talk
 
 from . import pages
 
+logging.basicConfig(level=logging.INFO)
+
 THREADS = 2
 NUMBERS = b"".join(b"%05d\n" % number for number in range(100))
 
 published: Counter[str] = Counter()
 """By room: the number of its latest message."""
+left: list[asyncio.Task[Any]] = []
 
 
 @websocket
@@ -41,6 +45,17 @@ async def talk(scope: Any, receiver: Any, room: str) -> AsyncIterator[Any]:
                 yield ws_send(f"r {number}")
             case {"type": "channel.gap"}:
                 yield ws_send(f"g {message}")
+
+
+@websocket
+async def faulty(scope: Any, receiver: Any, room: str) -> AsyncIterator[Any]:
+    """What a soak must find: messages that are lost, a room that is not heard, tasks that are left, a warning."""
+    left.append(asyncio.create_task(asyncio.Event().wait()))
+    logging.getLogger(__name__).warning("a task is left")
+    yield ws_send(f"s {published[room]}")
+    async for message in receiver:
+        if not message.startswith("1 "):
+            yield ws_send(f"e {message}")
 
 
 @websocket
@@ -95,7 +110,6 @@ async def resident(request: Any) -> Any:
 
 
 ROUTES = [
-    ("/talk/{room}", ["WS"], talk),
     ("/echo", ["WS"], echo),
     ("/tells/{room}", ["POST"], tells),
     ("/plain", ["GET"], plain),
@@ -107,8 +121,16 @@ ROUTES = [
     ("/resident", ["GET"], resident),
 ]
 
-app = build_server(
-    apply_middleware(wrap_request_id(), wrap_cookies(), wrap_parameters(), wrap_json(), wrap_routes(ROUTES))(standard_not_found),
-    resources={"channels": memory_channels({"room:*": {"keep": 100}})},
-    threads=THREADS,
-)
+
+def build(conversation: Any) -> Any:
+    return build_server(
+        apply_middleware(wrap_request_id(), wrap_cookies(), wrap_parameters(), wrap_json(), wrap_routes([("/talk/{room}", ["WS"], conversation), *ROUTES]))(
+            standard_not_found
+        ),
+        resources={"channels": memory_channels({"room:*": {"keep": 100}})},
+        threads=THREADS,
+    )
+
+
+app = build(talk)
+faulty_app = build(faulty)
