@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from ..deadline import DeadlinePassed, within
@@ -97,8 +97,7 @@ class Channel:
             if entry.offset <= last.offset and log.knows(entry):
                 self._station.counters["repeats"] += 1
                 return
-        self.look()
-        self._wait(epoch, entry)
+        self.look()  # if it is true, it will be read
 
     def _wait(self, epoch: str, entry: Entry) -> None:
         if self._early is not None and len(self._early) < MAX_EARLY:
@@ -165,21 +164,24 @@ class Channel:
 
     def _take(self, page: Page, log: Log) -> None:
         """Go on with what was read; where it does not follow what came before, with one gap."""
-        now, epoch, known = self._station.now(), page.head.epoch, set[str]()
+        now, epoch, entries = self._station.now(), page.head.epoch, list(page.entries)
+        known: Mapping[str, int] = {}
         if page.gap:
-            start = Position(epoch, page.entries[0].offset - 1, "") if page.entries else page.head
+            start = Position(epoch, entries[0].offset - 1, "") if entries else page.head
             missed = None
             if page.gap == "trimmed" and self._station.contiguous:
                 missed = start.offset - log.last.offset
             elif page.gap != "trimmed":
-                known = log.ids()  # what was heard before the backend lost its memory is not told again
+                if epoch == log.last.epoch:  # until where both agree, nothing has changed
+                    common = max((place for place, entry in enumerate(entries, 1) if log.knows(entry)), default=0)
+                    start = Position(epoch, entries[common - 1].offset, entries[common - 1].id) if common else start
+                    del entries[:common]
+                known = log.remember(now)  # what was heard before the backend lost its memory is not told again
             self._station.counters["gaps"] += 1
             log.control({"type": "channel.gap", "channel": self.name, "reason": page.gap, "missed": missed, "cursor": format_cursor(start)}, now, start)
-        for entry in page.entries:
-            if entry.id in known:
-                log.pass_over(Position(epoch, entry.offset, entry.id), now)
-            else:
-                log.append(entry, epoch, now)
+        for entry in entries:
+            if entry.offset > log.last.offset or epoch != log.last.epoch:
+                log.append(entry, epoch, now, known.get(entry.id))
         self.stir()
 
     def _settle(self) -> None:

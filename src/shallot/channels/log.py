@@ -22,7 +22,7 @@ WINDOW_S = 30.0
 class Node:
     """A link of the chain: a message, or a word of control (a gap, who joined, who left, stale, fresh). ``position`` is the channel's after it."""
 
-    __slots__ = ("_cursor", "_message", "born", "control", "count", "data", "next", "position", "seq", "size")
+    __slots__ = ("_cursor", "_message", "born", "control", "count", "data", "first", "next", "position", "seq", "size")
 
     def __init__(self, position: Position, data: bytes | None, control: Mapping[str, Any] | None, seq: int, count: int, size: int, born: float) -> None:
         self.position = position
@@ -35,6 +35,8 @@ class Node:
         self.size = size
         """and how many bytes."""
         self.born = born
+        self.first: int | None = None
+        """Of a message that stood in the chain before, and is told again after a gap: how many links there were then."""
         self.next: Node | None = None
         self._cursor: str | None = None
         self._message: dict[str, Any] | None = None
@@ -77,7 +79,7 @@ def _opening(channel: str) -> str:
 class Log:
     """The chain's end, where it grows, and the window: its last stretch, by offset, where readers who come back find their place."""
 
-    __slots__ = ("_max_bytes", "_max_count", "_size_before", "channel", "tail", "window")
+    __slots__ = ("_max_bytes", "_max_count", "_past", "_past_at", "_size_before", "channel", "tail", "window")
 
     def __init__(self, channel: str, start: Position, now: float, *, max_count: int, max_bytes: int) -> None:
         self.channel = channel
@@ -86,6 +88,8 @@ class Log:
         self.tail = Node(start, None, None, 0, 0, 0, now)
         self.window: dict[int, Node] = {start.offset: self.tail}
         self._size_before = 0
+        self._past: dict[str, int] | None = None
+        self._past_at = now
 
     @property
     def last(self) -> Position:
@@ -102,9 +106,11 @@ class Log:
         """Messages from this offset on are in the window."""
         return self.oldest.position.offset + (self.oldest.data is None)
 
-    def append(self, entry: Entry, epoch: str, now: float) -> None:
+    def append(self, entry: Entry, epoch: str, now: float, first: int | None = None) -> None:
+        """``first``: where the message stood before; who had it then does not hear it again."""
         tail = self.tail
         node = Node(Position(epoch, entry.offset, entry.id), entry.data, None, tail.seq + 1, tail.count + 1, tail.size + len(entry.data), now)
+        node.first = first
         tail.next = self.tail = self.window[entry.offset] = node
         slack = 1.25  # a quarter more than the bound, then many at once: each is looked at once
         if len(self.window) > slack * self._max_count + 8 or node.size - self._size_before > slack * self._max_bytes:
@@ -115,13 +121,11 @@ class Log:
         node = self.window.get(entry.offset)
         return node is not None and node.position.id == entry.id
 
-    def ids(self) -> set[str]:
-        return {node.position.id for node in self.window.values()}
-
-    def pass_over(self, position: Position, now: float) -> None:
-        """The channel goes on from ``position``, and nobody hears of the message there."""
-        tail = self.tail
-        tail.next = self.tail = self.window[position.offset] = Node(position, None, None, tail.seq + 1, tail.count, tail.size, now)
+    def remember(self, now: float) -> Mapping[str, int]:
+        """Where each message stood that readers may have had since a while ago, gaps or not: the window forgets at a gap what was before it."""
+        self._past = {**{node.position.id: node.seq for node in self.window.values()}, **(self._past or {})}
+        self._past_at = now
+        return self._past
 
     def control(self, message: Mapping[str, Any], now: float, position: Position | None = None) -> None:
         """Say ``message`` to all readers, in its place among the others. With ``position`` the channel goes on from there: a gap."""
@@ -153,6 +157,8 @@ class Log:
 
     def trim(self, now: float, *, idle: bool = False) -> None:
         """Shorten the window to its bounds; with ``idle`` also by age. The last position stays."""
+        if idle and now - self._past_at >= WINDOW_S:
+            self._past = None
         window, tail = self.window, self.tail
         excess = len(window) - self._max_count - 1
         passed: list[int] = []

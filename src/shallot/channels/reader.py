@@ -49,7 +49,7 @@ class Room(Protocol):
 class Reader:
     """Takes one message after the other from the chain. ``node`` is the last link that it has seen; ``None`` once its subscription is over."""
 
-    __slots__ = ("_ahead", "_batch", "_first_seq", "_missed", "_room", "_slack", "_wake", "end", "holds_up", "idle", "member", "node", "slow")
+    __slots__ = ("_ahead", "_batch", "_first_seq", "_missed", "_room", "_slack", "_start_seq", "_wake", "end", "holds_up", "idle", "member", "node", "slow")
 
     done = False
 
@@ -63,6 +63,8 @@ class Reader:
         """How many messages were skipped that the reader has not been told of; ``None``: nobody knows."""
         self._first_seq = tail.seq
         """Words of control until here were said before this reader came."""
+        self._start_seq = node.seq
+        """What was in the chain after it, this reader has had; it does not want it again."""
         self._slack: tuple[int, int] = NOTHING if node is tail else (tail.seq - node.seq, tail.size - node.size)
         """What it is behind because it came back: that is not its slowness."""
         self.node: Node | None = node
@@ -172,14 +174,14 @@ class Reader:
             if following.control is not None:
                 if following.seq > self._first_seq:
                     return dict(following.control)
-            elif (message := following.message(self._room.name)) is not None:
+            elif self._wants(following) and (message := following.message(self._room.name)) is not None:
                 return self._finished(following, message)
 
     def _finished(self, node: Node, message: dict[str, Any]) -> Mapping[str, Any]:
         """``message`` as this reader wants it: alone, or with those that follow it without a word between them."""
         if self._batch:
             nodes = [node]
-            while len(nodes) < self._batch and (following := node.next) is not None and following.message(self._room.name) is not None:
+            while len(nodes) < self._batch and (following := node.next) is not None and self._wants(following) and following.message(self._room.name):
                 nodes.append(following)
                 self.node = node = following
             message = self._room.batch(nodes)
@@ -187,6 +189,10 @@ class Reader:
             return message.copy()
         missed, self._missed = self._missed, 0
         return {**message, "missed": missed}
+
+    def _wants(self, node: Node) -> bool:
+        """Is it a message, and one that this reader has not had?"""
+        return node.data is not None and (node.first is None or node.first <= self._start_seq)
 
     def _take_ahead(self, ahead: list[Mapping[str, Any]]) -> Mapping[str, Any]:
         if not self._batch or not _is_message(ahead[0]):
@@ -201,7 +207,7 @@ class Reader:
         node, tail, dropped = self.node, self._room.tail, 0
         while node is not None and node.next is not None and (left := tail.count - node.count) > 1 and (left > count or tail.size - node.size > size):
             node = node.next
-            dropped += node.data is not None
+            dropped += self._wants(node)
             self._keep(node)
         self.node = node
         if dropped:
@@ -223,10 +229,10 @@ class Reader:
         ahead, node = list(self._ahead or ()), self.node
         while node is not None and node.next is not None:
             node = node.next
-            if node.control is None:
+            if self._wants(node):
                 message = node.message(self._room.name)
                 ahead += [message] if message is not None else []
-            elif node.seq > self._first_seq:
+            elif node.control is not None and node.seq > self._first_seq:
                 ahead.append(node.control)
         self.node = node
         self._ahead = ahead

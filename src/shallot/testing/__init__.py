@@ -5,6 +5,7 @@ No module here has the name of a function: it would take its place.
 
 from .answers import Answer, Denied
 from .channels_suite import BackendSuite
+from .channels_unruly import Unruly
 from .clients import Client, Opening, Sending, client
 from .clock import VirtualLoop, virtual_time
 from .conduct import WrongEvent
@@ -43,6 +44,7 @@ __all__ = [
     "StoreCase",
     "Stream",
     "Unexpected",
+    "Unruly",
     "VirtualLoop",
     "WrongEvent",
     "client",
