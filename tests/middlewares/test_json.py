@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from shallot import build_server
 from shallot.codec.json import JSONError
 from shallot.compose import apply_middleware
 from shallot.errors import UnsupportedMedia
 from shallot.middlewares.json import json_request, wrap_json
+from shallot.testing import client
 
 
 def asking(content_type: str | None = None, body: bytes = b"", **keys: Any) -> Any:
@@ -119,3 +121,23 @@ async def test_E17_two_may_ask_for_the_body() -> None:
 async def test_A13_a_form_of_another_site_sends_no_json(content_type: str | None) -> None:
     """CVE-2021-32677"""
     assert (await answer(asking(content_type, OBJECT)))["got"] is None
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "body", "status"),
+    [
+        ("POST", {"content-type": "application/json"}, b"{}", 200),
+        ("POST", {"content-type": "application/json"}, b"", 400),
+        ("PUT", {"content-type": "text/plain"}, b"{}", 415),
+        ("PATCH", {}, b"{}", 415),
+        ("POST", {}, b"", 415),
+        ("GET", {}, b"", 200),
+        ("DELETE", {}, b"", 200),
+    ],
+)
+async def test_A13_a_row_may_demand_json(method: str, headers: dict[str, str], body: bytes, status: int) -> None:
+    async def shown(request: Any) -> Any:
+        return {"status": 200}
+
+    async with client(build_server(apply_middleware(wrap_json(required=True))(shown))) as c:
+        assert (await c.request(method, "/", headers=headers, body=body))["status"] == status
