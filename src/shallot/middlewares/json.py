@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from ..codec.json import JSONError, parse_json
@@ -28,7 +29,7 @@ def json_request(request: C, fail_on_missing_body: bool = False, *, required: bo
     >>> json_request({"headers": {"content-type": "application/json"}, "body": b'{"n":1}'})["json"]
     {'n': 1}
     """
-    given: Connection = request
+    given: Mapping[str, Any] = request
     body = given.get("body", b"")
     value = None
     wanted = required and given["method"] in WITH_BODY
