@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -283,3 +285,37 @@ async def test_staged_work_is_cancelled_and_closed_from_outside():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert [type(error) for error in seen] == [asyncio.CancelledError]
+
+
+@pytest.mark.parametrize("timed", ["within", "finish"])
+async def test_what_was_waited_for_is_let_go_with_the_cancellation(timed):
+    """And not when the garbage collector comes by: it may be an open file, which a thread gave just before."""
+
+    class Result:
+        pass
+
+    result, future = Result(), asyncio.get_running_loop().create_future()
+    seen = weakref.ref(result)
+
+    async def work(waits_for):
+        await waits_for
+
+    async def timed_work(waits_for):
+        if timed == "within":
+            await within(5, work(waits_for))
+        else:
+            line = work(waits_for)
+            await finish(line, next(line.__await__()), Course())
+
+    task = asyncio.create_task(timed_work(future))
+    await asyncio.sleep(0)
+    future.set_result(result)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    gc.disable()
+    try:
+        del task, result, future
+        assert seen() is None
+    finally:
+        gc.enable()

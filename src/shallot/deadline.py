@@ -56,6 +56,8 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Calla
         if timer.expired():
             raise DeadlinePassed(f"took longer than {ask() if ask else seconds} s") from error
         raise
+    finally:
+        del timer  # it holds the task, which holds the error that ends it, whose traceback holds this frame
 
 
 async def finish(work: Coroutine[Any, Any, None], waits_for: Any, course: Course) -> None:
@@ -73,6 +75,8 @@ async def finish(work: Coroutine[Any, Any, None], waits_for: Any, course: Course
             if stage is not None and timer.expired():
                 raise DeadlinePassed(f"{stage.name} took longer than {stage.seconds} s") from error
             raise
+        finally:
+            del timer  # as above
 
 
 def _put_off(timer: asyncio.Timeout, began: float, ask: Callable[[], float]) -> bool:
@@ -93,6 +97,7 @@ def _resume(work: Coroutine[Any, Any, T], waits_for: Any, goes_on: Callable[[], 
     ``goes_on`` is asked whenever it begins to wait; where that says no, what it waits for is given back and not waited for.
     """
     step: Callable[[Any], Any]
+    value: Any
     while goes_on is None or goes_on():
         try:
             sent = yield waits_for
@@ -107,4 +112,6 @@ def _resume(work: Coroutine[Any, Any, T], waits_for: Any, goes_on: Callable[[], 
             waits_for = step(value)
         except StopIteration as finished:
             return DONE, finished.value
+        finally:
+            value = None  # or the error's traceback would hold this frame, and this frame the error
     return waits_for, None
