@@ -14,8 +14,12 @@ import pytest
 pytest_plugins = ["shallot.testing.plugin"]
 
 TESTS = Path(__file__).parent
-PACKAGES = {"chromium": "chromium", "curl": "curl", "nats-server": "nats-server", "redis-server": "redis-server", "valgrind": "valgrind"}
+PACKAGES = {"chromium": "chromium", "curl": "curl", "nats-server": "nats-server", "postgres": "postgresql"}
+PACKAGES |= {"redis-server": "redis-server", "valgrind": "valgrind"}
 """System commands that tests need (``pytest.mark.needs``) -> the Debian package that has it."""
+
+SEARCH = os.pathsep.join([os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))])
+"""Debian keeps PostgreSQL's commands off the path."""
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -26,7 +30,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def need(command: str) -> None:
     """Skip the running test, or fail it under CI, unless the system has ``command``."""
-    if shutil.which(command) is None:
+    if shutil.which(command, path=SEARCH) is None:
         reason = f"needs {command}: sudo apt-get install {PACKAGES[command]}"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 

@@ -47,6 +47,7 @@ SPAWNING = {
 }
 
 BORROWED = {
+    "asyncpg": "channels.postgres_wire",
     "brotli": "codec.compression",
     "jinja2": "templates",
     "zstandard": "codec.compression",

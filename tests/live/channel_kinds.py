@@ -8,16 +8,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
+import asyncpg
 import nats
 from nats.errors import Error as NatsError
 from redis.asyncio import Redis as RedisClient
 from redis.exceptions import RedisError
 
 from shallot.channels.nats import nats_channels
+from shallot.channels.postgres import postgres_channels
 from shallot.channels.redis import redis_channels
 from shallot.channels.resource import Channels
 
-from .brokers import Broker, Nats, Redis
+from .brokers import Broker, Nats, Postgres, Redis
 
 __all__ = ["KINDS", "Kind"]
 
@@ -82,7 +84,52 @@ async def plain_nats(reading: str, writing: str, heard: Callable[[str], None]) -
         yield send
 
 
+@asynccontextmanager
+async def plain_postgres(reading: str, writing: str, heard: Callable[[str], None]) -> AsyncGenerator[Publish, None]:
+    """LISTEN and NOTIFY. asyncpg tells at once that a connection has ended; connecting again is left to its user."""
+
+    async def connected(url: str) -> Any:
+        while True:
+            try:
+                return await asyncpg.connect(url, timeout=1)
+            except PLAIN_POSTGRES_ERRORS:
+                await asyncio.sleep(0.01)
+
+    async def listen() -> None:
+        while True:
+            ended = asyncio.Event()
+            connection = await connected(reading)
+            try:
+                connection.add_termination_listener(lambda _: ended.set())
+                with suppress(*PLAIN_POSTGRES_ERRORS):
+                    await connection.add_listener("plain", lambda _connection, _process, _channel, text: heard(text))
+                    ready.set()
+                    await ended.wait()
+            finally:
+                connection.terminate()
+
+    async def send(text: str) -> None:
+        async with lock:
+            if writers[0].is_closed():
+                writers[0] = await connected(writing)
+            await writers[0].execute("SELECT pg_notify('plain', $1)", text)
+
+    ready, lock = asyncio.Event(), asyncio.Lock()
+    writers = [await connected(writing)]
+    listening = asyncio.create_task(listen())
+    try:
+        await ready.wait()
+        yield send
+    finally:
+        listening.cancel()
+        await asyncio.wait([listening])
+        writers[0].terminate()
+
+
+PLAIN_POSTGRES_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+
 KINDS: Mapping[str, Kind] = {
     "nats": Kind("nats", Nats, nats_channels, plain_nats, (NatsError, OSError)),
+    "postgres": Kind("postgres", Postgres, postgres_channels, plain_postgres, PLAIN_POSTGRES_ERRORS),
     "redis": Kind("redis", Redis, redis_channels, plain_redis, (RedisError, OSError)),
 }

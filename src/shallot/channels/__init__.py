@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .contract import LinkLost as LinkLost
     from .memory import memory_channels as memory_channels
     from .nats import nats_channels as nats_channels
+    from .postgres import postgres_channels as postgres_channels
     from .resource import Channels as Channels
 
 _WHERE = {
@@ -16,6 +17,7 @@ _WHERE = {
     "LinkLost": "contract",
     "memory_channels": "memory",
     "nats_channels": "nats",
+    "postgres_channels": "postgres",
 }
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "LinkLost",
     "memory_channels",
     "nats_channels",
+    "postgres_channels",
 ]
 
 
