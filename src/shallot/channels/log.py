@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from math import inf
 from typing import Any
 
 from ..codec.json import format_json, parse_json
@@ -160,13 +162,13 @@ class Log:
         if idle and now - self._past_at >= WINDOW_S:
             self._past = None
         window, tail = self.window, self.tail
-        excess = len(window) - self._max_count - 1
-        passed: list[int] = []
-        for offset, node in window.items():
-            is_old = idle and now - node.born >= WINDOW_S
-            if offset == tail.position.offset or not (len(passed) < excess or tail.size - node.size > self._max_bytes or is_old):
-                self._size_before = node.size
-                break
-            passed.append(offset)
-        for offset in passed:
+        excess, too_old = len(window) - self._max_count - 1, now - WINDOW_S if idle else -inf
+
+        def is_spare(place: int, node: Node) -> bool:
+            is_over = place < excess or tail.size - node.size > self._max_bytes or node.born <= too_old
+            return is_over and node.position.offset != tail.position.offset
+
+        spare = [node.position.offset for _, node in takewhile(lambda one: is_spare(*one), enumerate(window.values()))]
+        for offset in spare:
             del window[offset]
+        self._size_before = self.oldest.size
