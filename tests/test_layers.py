@@ -19,7 +19,7 @@ FLOORS = [
     ["effects", "deadline", "keys", "files", "keepalive", "threads", "options"],
     ["outcomes", "rates", "repeats", "error_pages"],
     ["request", "response", "schemes", "tickets", "folder", "asgi", "validate", "body", "compose"],
-    ["failures", "templates", "contract"],
+    ["failures", "templates", "contract", "browser"],
     ["sending"],
     ["sessions", "sessions.*"],
     ["websocket", "websocket.*", "middlewares.*", "channels", "channels.*"],

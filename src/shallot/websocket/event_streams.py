@@ -144,7 +144,8 @@ class EventExchange:
             self._spoke_at = asyncio.get_running_loop().time()
 
     async def _keep_alive(self) -> None:
-        """Say something whenever nobody else did for ``KEEP_ALIVE_S``, and where the client stands as soon as it has a place."""
+        """Say something whenever nobody else did for ``KEEP_ALIVE_S``; and by an event ``place``, empty but for its id, where the client stands as soon
+        as it stands anywhere: what is said while it is cut off before the first message must not be lost."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -153,10 +154,10 @@ class EventExchange:
                         await self._stirred.wait()
                 except TimeoutError:
                     pass
-                is_news = self._stirred.is_set() and bool(self._places) and format_places(self._places) != self._said
                 self._stirred.clear()
+                is_news = bool(self._places) and format_places(self._places) != self._said
                 if is_news or loop.time() >= self._spoke_at + KEEP_ALIVE_S:
-                    await within(self._send_s, self._write({"comment": ""}))
+                    await within(self._send_s, self._write({"event": "place"} if is_news else {"comment": ""}))
         except Exception as error:
             log.debug("the client left while nothing was said: %r", error)
             self._lost.set_result(None)
