@@ -207,7 +207,7 @@ class Postgres(Broker):
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def command(self) -> list[str]:
-        return [*(found("postgres"), "-D", str(self.folder / "db"), "-p", str(self.port), "-h", "127.0.0.1", "-k", str(self.folder)), *_FAST]
+        return [*(found("postgres"), "-D", str(self.folder / "db"), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""), *_FAST]
 
     def prepare(self) -> None:
         """Each its copy of what ``initdb`` makes once: that takes a second."""

@@ -97,16 +97,18 @@ async def plain_postgres(reading: str, writing: str, heard: Callable[[str], None
 
     async def listen() -> None:
         while True:
-            ended = asyncio.Event()
-            connection = await connected(reading)
-            try:
-                connection.add_termination_listener(lambda _: ended.set())
-                with suppress(*PLAIN_POSTGRES_ERRORS):
-                    await connection.add_listener("plain", lambda _connection, _process, _channel, text: heard(text))
-                    ready.set()
-                    await ended.wait()
-            finally:
-                connection.terminate()
+            await listen_once(asyncio.Event())
+
+    async def listen_once(ended: asyncio.Event) -> None:
+        connection = await connected(reading)
+        try:
+            connection.add_termination_listener(lambda _: ended.set())
+            with suppress(*PLAIN_POSTGRES_ERRORS):
+                await connection.add_listener("plain", lambda _connection, _process, _channel, text: heard(text))
+                ready.set()
+                await ended.wait()
+        finally:
+            connection.terminate()
 
     async def send(text: str) -> None:
         async with lock:

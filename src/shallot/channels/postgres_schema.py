@@ -185,7 +185,8 @@ _RECENT = (
     + """
 SELECT h.epoch, h.number, h.id, e.number AS of, e.id AS named, e.data
 FROM h LEFT JOIN LATERAL (
-  SELECT l.number, l.id, l.data FROM {schema}.log l WHERE l.channel = $1 AND l.number >= h.first AND l.number < $2::bigint ORDER BY l.number DESC LIMIT $3::bigint
+  SELECT l.number, l.id, l.data FROM {schema}.log l
+  WHERE l.channel = $1 AND l.number >= h.first AND l.number < $2::bigint ORDER BY l.number DESC LIMIT $3::bigint
 ) e ON true ORDER BY e.number
 """
 )
