@@ -6,6 +6,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 BENCH  := benchmarks/.venv
 EXECUTIONS ?= 100000
+MINUTES ?= 1
+SOCKETS ?= 2000
+SERVER ?= uvicorn
 
 ifneq ($(shell command -v uv 2>/dev/null),)
 create  := uv venv --quiet --python $(PYTHON) $(VENV)
@@ -15,7 +18,7 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run test check unit live autobahn churn memory coverage optimized fuzz docs bench faults fmt system clean
+.PHONY: help run test check unit live autobahn churn memory coverage optimized fuzz docs bench faults soak load mutation fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -47,6 +50,15 @@ churn: system $(VENV)/.dev  ## 10,000 sockets opened and killed on a real server
 
 faults: system $(VENV)/.dev  ## what channels lose, repeat and tell of when links and brokers fail: full loads, and the table
 	LIVE_FAULTS=full $(BIN)/python -m pytest tests/live/test_channel_faults.py -q -s
+
+soak: $(VENV)/.dev  ## 2,000 sockets and 200 requests a second through a proxy that does harm; MINUTES=10 SERVER=granian SOCKETS=500 for others
+	$(BIN)/python -m tests.live.soak --minutes $(MINUTES) --sockets $(SOCKETS) --server $(SERVER)
+
+load: $(VENV)/.dev  ## 10,000 open sockets on one process, and others that come and go meanwhile; SERVERS="uvicorn hypercorn granian"
+	$(BIN)/python -m tests.live.load $(SERVERS)
+
+mutation: $(VENV)/.dev  ## does each test file notice when its module is wrong? TARGETS="codec/cookies.py" for some
+	$(BIN)/python tools/mutation.py $(TARGETS)
 
 memory: $(VENV)/.dev  ## 5,000 idle sockets on uvicorn, against a hand-written ASGI function
 	$(BIN)/python -m benchmarks.idle_memory

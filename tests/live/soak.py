@@ -175,10 +175,10 @@ async def soak(plan: Plan, log: Path) -> tuple[list[str], list[str]]:
     with serve(plan.server, plan.app, log) as server:
         async with AsyncExitStack() as stack:
             ports = {way: (await stack.enter_async_context(_proxy(way, server.port))).port for way in WAYS}
-            before = await _begin(server)
+            before = await begin_gauges(server)
             run = Soak(plan, server, ports)
             await run.run()
-        after = await _settled(server, before)
+        after = await settled_gauges(server, before, SETTLE_S)
         complaints = [line for line in server.log.splitlines() if COMPLAINT.search(line)]
     tally, slope = run.tally, growth(run.tally.memory)
     limit = max(MOST_GROWTH, NOISE * 600 / (plan.seconds * (1 - WARM)))
@@ -205,7 +205,7 @@ def _proxy(way: str, behind: int) -> Proxy:
     return proxy
 
 
-async def _begin(server: Server) -> dict[str, int]:
+async def begin_gauges(server: Server) -> dict[str, int]:
     """The gauges once every kind of work was done: threads have started, modules are loaded."""
     for _ in range(5):
         async with asyncio.TaskGroup() as group:
@@ -225,8 +225,8 @@ async def _gauges(server: Server) -> dict[str, int]:
         return dict(json.loads((await wire.request("GET", "/gauges")).body))
 
 
-async def _settled(server: Server, before: Mapping[str, int]) -> dict[str, int]:
-    for _ in range(int(SETTLE_S / 0.5)):
+async def settled_gauges(server: Server, before: Mapping[str, int], seconds: float) -> dict[str, int]:
+    for _ in range(int(seconds / 0.5)):
         after = await _gauges(server)
         if all(after[gauge] <= before[gauge] for gauge in BACK):
             break

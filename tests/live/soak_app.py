@@ -64,6 +64,14 @@ async def echo(scope: Any, receiver: Any) -> AsyncIterator[Any]:
         yield ws_send(message)
 
 
+@websocket
+async def deaf(scope: Any, receiver: Any) -> AsyncIterator[Any]:
+    """What the load must find."""
+    async for message in receiver:
+        if message != "one":
+            yield ws_send(message)
+
+
 async def tells(request: Any, room: str) -> Any:
     """Publishes by an effect of the response."""
     published[room] += 1
@@ -110,7 +118,6 @@ async def resident(request: Any) -> Any:
 
 
 ROUTES = [
-    ("/echo", ["WS"], echo),
     ("/tells/{room}", ["POST"], tells),
     ("/plain", ["GET"], plain),
     ("/mirrors", ["POST"], mirrors),
@@ -122,15 +129,14 @@ ROUTES = [
 ]
 
 
-def build(conversation: Any) -> Any:
+def build(conversation: Any, echoes: Any = echo) -> Any:
+    talks = [("/talk/{room}", ["WS"], conversation), ("/echo", ["WS"], echoes)]
     return build_server(
-        apply_middleware(wrap_request_id(), wrap_cookies(), wrap_parameters(), wrap_json(), wrap_routes([("/talk/{room}", ["WS"], conversation), *ROUTES]))(
-            standard_not_found
-        ),
+        apply_middleware(wrap_request_id(), wrap_cookies(), wrap_parameters(), wrap_json(), wrap_routes([*talks, *ROUTES]))(standard_not_found),
         resources={"channels": memory_channels({"room:*": {"keep": 100}})},
         threads=THREADS,
     )
 
 
 app = build(talk)
-faulty_app = build(faulty)
+faulty_app = build(faulty, deaf)
