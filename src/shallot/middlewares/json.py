@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..codec.json import JSONError, parse_json
 from ..compose import middleware_factory
@@ -29,7 +29,7 @@ def json_request(request: C, fail_on_missing_body: bool = False, *, required: bo
     >>> json_request({"headers": {"content-type": "application/json"}, "body": b'{"n":1}'})["json"]
     {'n': 1}
     """
-    given: Mapping[str, Any] = request
+    given = cast("Mapping[str, Any]", request)
     body = given.get("body", b"")
     value = None
     wanted = required and given["method"] in WITH_BODY
