@@ -215,13 +215,13 @@ class Reader:
             self._room.skipped(self, dropped)
 
     def _keep(self, node: Node) -> None:
-        """A word of control stays, whatever is skipped around it; a gap joins what is missed."""
+        """A word of control stays, whatever is skipped around it; a gap joins what is missed, where that is told."""
         control = node.control
         if control is None or node.seq <= self._first_seq:
             return
-        if control["type"] != "channel.gap":
+        if control["type"] != "channel.gap" or self.slow == "latest":
             self._ahead = [*(self._ahead or ()), control]
-        elif self.slow != "latest":
+        else:
             self._missed = None if self._missed is None or control["missed"] is None else self._missed + control["missed"]
 
     def _set_aside(self) -> None:
