@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .memory import memory_channels as memory_channels
     from .nats import nats_channels as nats_channels
     from .postgres import postgres_channels as postgres_channels
+    from .redis import redis_channels as redis_channels
     from .resource import Channels as Channels
 
 _WHERE = {
@@ -18,6 +19,7 @@ _WHERE = {
     "memory_channels": "memory",
     "nats_channels": "nats",
     "postgres_channels": "postgres",
+    "redis_channels": "redis",
 }
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "memory_channels",
     "nats_channels",
     "postgres_channels",
+    "redis_channels",
 ]
 
 
