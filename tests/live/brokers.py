@@ -215,7 +215,7 @@ class Postgres(Broker):
             shutil.copytree(_TEMPLATES[0], self.folder / "db")
             self._give_away()
             return
-        self.run(found("initdb"), "-D", str(self.folder / "db"), *("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"))
+        self.run(found("initdb"), "-D", str(self.folder / "db"), *("-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "-N", "--wal-segsize=1"))
         template = tempfile.mkdtemp(prefix="postgres-template-")
         shutil.copytree(self.folder / "db", f"{template}/db")
         atexit.register(shutil.rmtree, template, ignore_errors=True)
@@ -234,9 +234,13 @@ class Postgres(Broker):
         for child in children:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-        if not self.durable and self.folder.exists():
+        if not self.durable:
             shutil.rmtree(self.folder / "db", ignore_errors=True)
+
+    def start(self) -> None:
+        if not (self.folder / "db").exists():
             self.prepare()
+        super().start()
 
     def _signal(self, number: signal.Signals) -> None:
         super()._signal(number)
