@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 try:
-    from redis.asyncio import ConnectionPool
+    from redis.asyncio.connection import ConnectionPool, parse_url
     from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 except ImportError as error:
     raise ImportError("redis_channels needs redis: pip install 'shallot[redis]'") from error
@@ -25,16 +25,22 @@ MESSAGES = frozenset({b"message", b"smessage"})
 """How Redis begins what it was not asked for."""
 STALE = NoScriptError, ReadOnlyError
 """Refusals that another connection cures: the scripts were flushed, or this is a replica now."""
+OURS: Mapping[str, Any] = {
+    "protocol": 2,
+    "decode_responses": False,
+    "socket_timeout": None,
+    "socket_connect_timeout": CONNECT_S,
+    "retry_on_timeout": False,
+    "health_check_interval": 0,
+}
 
 
 class Address:
     """Where Redis is. Whatever the URL says: deadlines and retries are the core's, and replies are bytes."""
 
     def __init__(self, url: str) -> None:
-        self._pool: Any = ConnectionPool.from_url(url, protocol=2)  # pyright: ignore[reportUnknownMemberType]
-        self._pool.connection_kwargs.update(
-            protocol=2, decode_responses=False, socket_timeout=None, socket_connect_timeout=CONNECT_S, retry_on_timeout=False, health_check_interval=0
-        )
+        options: dict[str, Any] = {**parse_url(url), **OURS}
+        self._pool: Any = ConnectionPool(**options)
         self.database = int(self._pool.connection_kwargs.get("db") or 0)
 
     def connection(self) -> Any:
@@ -73,7 +79,7 @@ class Wire:
         except (RedisError, OSError) as error:
             raise LinkLost(f"redis: {error}") from error
         self._transport = self._connection._writer.transport
-        self._tasks = [asyncio.create_task(self._run(self._read())), asyncio.create_task(self._run(self._write()))]
+        self._tasks = [asyncio.create_task(self._run(self._read)), asyncio.create_task(self._run(self._write))]
 
     async def close(self) -> None:
         """At once: what a frozen peer does not take is not waited for."""
@@ -102,9 +108,9 @@ class Wire:
         self._asked.set()
         return answer
 
-    async def _run(self, work: Any) -> None:
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except (RedisError, OSError) as error:
             self._fail(error)
         except Exception as error:
