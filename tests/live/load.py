@@ -23,8 +23,8 @@ from typing import Any, NamedTuple, TypeVar
 import uvloop
 
 from .servers import KINDS, Server, serve
-from .soak import BACK, SETTLE_S, begin_gauges, raise_descriptors, settled_gauges
-from .wire import CLOSE, PING, PONG, TEXT, UPGRADE, Wire, frame
+from .soak import BACK, SETTLE_S, ask, begin_gauges, raise_descriptors, settled_gauges
+from .wire import CLOSE, PING, PONG, TEXT, UPGRADE, frame
 
 SOURCES = [f"127.0.0.{last}" for last in range(2, 10)]
 WARM_UP = 200
@@ -207,8 +207,7 @@ def _percentile(seconds: list[float]) -> str:
 
 
 async def _resident(server: Server) -> int:
-    async with await Wire.connect(server.port) as wire:
-        return int((await wire.request("GET", "/resident")).body)
+    return int((await ask(server, "GET", "/resident")).body)
 
 
 def main() -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import random
 import re
 import resource
@@ -30,7 +31,7 @@ from . import soak_app
 from .faults import Ending, Proxy
 from .servers import KINDS, Server, serve
 from .talker import BREAKS_OFF, GONE, Talker
-from .wire import Wire
+from .wire import Answer, Wire
 from .works import THREADED, WORKS, Work
 
 MIB = 1024 * 1024
@@ -39,14 +40,14 @@ TELLS_PER_S = 2
 SAYS_PER_S = 200
 AT_ONCE = 40
 SETTLE_S = 20.0
-WARM = 1 / 3
+WARM = 1 / 2
 """Of the time, before memory is looked at."""
 MOST_GROWTH = 1 * MIB
 """Of resident memory in ten minutes."""
-NOISE = 2 * MIB
+NOISE = 4 * MIB
 """Of resident memory in a run that is shorter."""
 BACK = ("tasks", "ours", "generators", "fds", "threads", "conversations", "subscriptions")
-COMPLAINT = re.compile(r"warning|error|critical|traceback|never awaited|never retrieved|was destroyed", re.IGNORECASE)
+COMPLAINT = re.compile(r"^.{0,40}\b(WARNING|ERROR|CRITICAL)\b|^Traceback|(Resource|Runtime)Warning|never awaited|never retrieved|was destroyed")
 WAYS = ("clean", "delay", "drip", "cut", "reset", "stall")
 
 
@@ -87,7 +88,7 @@ class Soak:
         return self.chance.choice(WAYS[1:]) if self.chance.random() < self.plan.faults else "clean"
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group, await Wire.connect(self.server.port) as control:
+        async with asyncio.TaskGroup() as group:
             await self._open(group)
             hands = [group.create_task(self._answer()) for _ in range(AT_ONCE)]
             begun, ticks = _now(), 0
@@ -101,10 +102,10 @@ class Soak:
                     await self.due.put((self.chance.choice(WORKS), self._way()))
                     asked += 1
                 while told < passed * TELLS_PER_S:
-                    await self._tell(control, told % ROOMS)
+                    await self._tell(told % ROOMS)
                     told += 1
                 if ticks % 20 == 1:
-                    self.tally.memory.append((passed, int((await control.request("GET", "/resident")).body)))
+                    self.tally.memory.append((passed, int((await ask(self.server, "GET", "/resident")).body)))
                 await asyncio.sleep(0.05)
             await self._end(hands)
 
@@ -117,8 +118,8 @@ class Soak:
                 for talker in self.talkers[start : start + 100]:
                     await talker.opened.wait()
 
-    async def _tell(self, control: Wire, room: int) -> None:
-        answer = await control.request("POST", f"/tells/{room}")
+    async def _tell(self, room: int) -> None:
+        answer = await ask(self.server, "POST", f"/tells/{room}")
         self.published[str(room)] += 1
         if answer.body != b'{"number":%d}' % self.published[str(room)]:
             self.tally.fault(f"publishing was answered {answer}")
@@ -138,33 +139,39 @@ class Soak:
             talker.leave()
 
     async def _answer(self) -> None:
-        """Take what is due, one after the other, on one connection; what goes by another way has its own."""
-        async with AsyncExitStack() as stack:
-            kept = await stack.enter_async_context(await Wire.connect(self.ports["clean"]))
+        """Take what is due, one after the other, on one connection while the server keeps it; what goes by another way has its own."""
+        kept: Wire | None = None
+        try:
             while True:
                 work, way = await self.due.get()
+                wire = kept if way == "clean" and kept is not None else await Wire.connect(self.ports[way])
+                keeps = False
                 try:
-                    if way == "clean":
-                        await self._ask(kept, work)
-                    else:
-                        async with await Wire.connect(self.ports[way]) as wire:
-                            await self._ask(wire, work)
+                    keeps = await self._ask(wire, work, 2 if way == "stall" else 10)
                     self.tally.counts[f"requests answered, {way}"] += 1
                 except GONE as error:
                     self.tally.counts[f"requests broken off, {way}"] += 1
                     if way not in BREAKS_OFF:
                         self.tally.fault(f"{work.method} {work.path} by the way {way}: {error!r}")
-                        kept = await stack.enter_async_context(await Wire.connect(self.ports["clean"]))
                 finally:
                     self.due.task_done()
+                if way == "clean":
+                    kept = wire if keeps else None
+                if wire is not kept:
+                    wire.drop()
+        finally:
+            if kept is not None:
+                kept.drop()
 
-    async def _ask(self, wire: Wire, work: Work) -> None:
-        async with asyncio.timeout(10 if wire.sock.getpeername()[1] != self.ports["stall"] else 2):
+    async def _ask(self, wire: Wire, work: Work, patience_s: float) -> bool:
+        """Whether another one may follow on the same connection."""
+        async with asyncio.timeout(patience_s):
             answer = await wire.request(work.method, work.path, work.headers, work.body)
         if not answer.complete:
             raise EOFError(f"an answer ended early: {answer.status}, {len(answer.body)} bytes")
         if not work.is_right(answer):
             self.tally.fault(f"{work.method} {work.path} was answered {answer.status} {answer.body[:200]!r}")
+        return answer.headers.get("connection") != "close"
 
 
 # ---- a run, its table and what is wrong with it
@@ -181,6 +188,7 @@ async def soak(plan: Plan, log: Path) -> tuple[list[str], list[str]]:
         after = await settled_gauges(server, before, SETTLE_S)
         complaints = [line for line in server.log.splitlines() if COMPLAINT.search(line)]
     tally, slope = run.tally, growth(run.tally.memory)
+    first, last = warm_samples(tally.memory)[0][1], tally.memory[-1][1]
     limit = max(MOST_GROWTH, NOISE * 600 / (plan.seconds * (1 - WARM)))
     wrong = list(tally.wrong)
     wrong += [f"{gauge}: {before[gauge]} at the start, {after[gauge]} at the end" for gauge in BACK if after[gauge] > before[gauge]]
@@ -188,6 +196,7 @@ async def soak(plan: Plan, log: Path) -> tuple[list[str], list[str]]:
     wrong += [f"the log has {len(complaints)} complaints, first {complaints[0]!r}"] if complaints else []
     rows = [f"| {name} | {count:,} |" for name, count in sorted(tally.counts.items())]
     rows += [f"| {gauge}, at the start and at the end | {before[gauge]} and {after[gauge]} |" for gauge in BACK]
+    rows += [f"| memory, once warm and at the end | {first / MIB:.1f} MiB and {last / MIB:.1f} MiB |"]
     rows += [f"| memory in ten minutes, once warm (at most {limit / MIB:+.1f} MiB) | {slope / MIB:+.1f} MiB |"]
     rows += [f"| complaints in the log | {len(complaints)} |"]
     return rows, wrong
@@ -211,18 +220,26 @@ async def begin_gauges(server: Server) -> dict[str, int]:
         async with asyncio.TaskGroup() as group:
             for work in [*WORKS, *[THREADED] * soak_app.THREADS]:
                 group.create_task(_once(server, work))
-    return await _gauges(server)
+    now, before = await _gauges(server), {}
+    while any(now[gauge] < before.get(gauge, math.inf) for gauge in BACK):  # some servers take a while to part
+        before = now
+        await asyncio.sleep(1)
+        now = await _gauges(server)
+    return before
+
+
+async def ask(server: Server, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+    async with await Wire.connect(server.port) as wire:
+        return await wire.request(method, path, headers, body)
 
 
 async def _once(server: Server, work: Work) -> None:
-    async with await Wire.connect(server.port) as wire:
-        if not work.is_right(answer := await wire.request(work.method, work.path, work.headers, work.body)):
-            raise AssertionError(f"{work.method} {work.path} was answered {answer}")
+    if not work.is_right(answer := await ask(server, work.method, work.path, work.headers, work.body)):
+        raise AssertionError(f"{work.method} {work.path} was answered {answer}")
 
 
 async def _gauges(server: Server) -> dict[str, int]:
-    async with await Wire.connect(server.port) as wire:
-        return dict(json.loads((await wire.request("GET", "/gauges")).body))
+    return dict(json.loads((await ask(server, "GET", "/gauges")).body))
 
 
 async def settled_gauges(server: Server, before: Mapping[str, int], seconds: float) -> dict[str, int]:
@@ -236,10 +253,14 @@ async def settled_gauges(server: Server, before: Mapping[str, int], seconds: flo
 
 def growth(samples: Sequence[tuple[float, int]]) -> float:
     """Bytes in ten minutes: the slope of the least squares through what was measured once it was warm."""
-    warm = [(at, size) for at, size in samples if at >= WARM * samples[-1][0]]
+    warm = warm_samples(samples)
     middle, mean = (sum(values) / len(warm) for values in zip(*warm, strict=True))
     spread = sum((at - middle) ** 2 for at, _ in warm)
     return 600 * sum((at - middle) * (size - mean) for at, size in warm) / spread if spread else 0.0
+
+
+def warm_samples(samples: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
+    return [(at, size) for at, size in samples if at >= WARM * samples[-1][0]]
 
 
 def _now() -> float:

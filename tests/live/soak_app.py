@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json as stdlib_json
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -109,7 +110,8 @@ async def gauges(request: Any) -> Any:
     """Those of the test app, and how many conversations and subscriptions exist, closed or not, whoever holds them."""
     known = stdlib_json.loads((await pages.gauges(request))["body"])
     kinds = Counter(type(thing) for thing in gc.get_objects())
-    return json({**known, "conversations": kinds[Talk], "subscriptions": kinds[Reader]})
+    threads = sum(not isinstance(thread, threading._DummyThread) for thread in threading.enumerate())  # one of granian's own, which has once logged
+    return json({**known, "threads": threads, "conversations": kinds[Talk], "subscriptions": kinds[Reader]})
 
 
 async def resident(request: Any) -> Any:

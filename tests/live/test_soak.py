@@ -33,8 +33,8 @@ async def test_what_is_lost_and_what_is_left_is_found(tmp_path: Path, monkeypatc
     ("samples", "expected"),
     [
         pytest.param([(0, 50 * MIB), (10, 100 * MIB), (20, 100 * MIB), (30, 100 * MIB)], 0, id="what it takes to become warm is not counted"),
-        pytest.param([(0, 0), (10, 100 * MIB), (20, 101 * MIB), (30, 102 * MIB)], 60 * MIB, id="one in ten seconds"),
-        pytest.param([(0, 0), (10, 5), (20, 6), (30, 5)], 0, id="a hill"),
+        pytest.param([(0, 0), (10, 90 * MIB), (20, 100 * MIB), (30, 101 * MIB)], 60 * MIB, id="one in ten seconds"),
+        pytest.param([(0, 0), (20, 5), (30, 6), (40, 5)], 0, id="a hill"),
     ],
 )
 def test_growth(samples: list[tuple[float, int]], expected: float) -> None:
