@@ -140,8 +140,7 @@ class Channel:
     async def caught_up(self) -> None:
         """Returns when a read is done that began now or later."""
         self.look()
-        if self._reading is not None:
-            await asyncio.wait([self._reading])
+        await self.is_settled()
 
     async def is_settled(self) -> None:
         """Returns when nothing is being read."""
@@ -157,10 +156,10 @@ class Channel:
                 self._again = self._again or len(page.entries) >= PAGE
         except Unavailable as error:
             log.debug("channel %.60r was not read: %s; it will be, when there is a link again", self.name, error)
+            return
+        finally:
             self._reading = None
-        else:
-            self._reading = None
-            self._settle()
+        self._settle()
 
     def _take(self, page: Page, log: Log) -> None:
         """Go on with what was read; where it does not follow what came before, with one gap."""
@@ -185,10 +184,11 @@ class Channel:
         self.stir()
 
     def _settle(self) -> None:
-        """It is certain now what came before: what was told meanwhile follows."""
+        """It is certain now what came before: what was told meanwhile follows, but for what is older than all that is remembered."""
         early, self._early = self._early, None
         for epoch, entry in early or ():
-            self.message(epoch, entry)
+            if self.log is not None and (epoch != self.log.last.epoch or entry.offset >= self.log.oldest.position.offset):
+                self.message(epoch, entry)
 
     # ---- what its node says
 
