@@ -105,7 +105,7 @@ async def _replay(channel: Channel, log: Log, station: Station, positions: list[
             if start is not None and start.offset < log.oldest.position.offset:
                 log.replay(start, entries, station.now())
                 return
-            if start != lowest:
+            if start is None or start != lowest:
                 return  # the window reaches back further than what the backend keeps
         await channel.caught_up()
         if lowest is not None and log.find(lowest) is not None:

@@ -85,6 +85,18 @@ class NodeCases(Cases):
                         equal([message["data"] for message in heard], [*range(number + 1, 10), "last"], f"after message {number}")
 
     @case
+    async def test_cursors_where_nothing_was_ever_said(self) -> None:
+        """As after a restart without memory: all who come back are told so, and go on."""
+        channel = self.name("empty")
+        async with self.node() as node:
+            for number, (cursor, reason) in enumerate([("another.0.", "epoch"), ("another.3.id3", "epoch"), ("forged", "cursor")]):
+                async with node.subscription(f"{channel}{number}", cursor=cursor) as messages:
+                    (gap,) = await self.take(messages, 1)
+                    equal((gap["type"], gap["reason"]), ("channel.gap", reason), f"with the cursor {cursor}")
+                    await node.publish(f"{channel}{number}", "first")
+                    equal([message["data"] for message in await self.take(messages, 1)], ["first"])
+
+    @case
     async def test_cursors_that_do_not_hold(self) -> None:
         channel = self.name("few")
         async with self.node() as one, self.node() as other:
