@@ -148,7 +148,7 @@ def test_who_comes_back_hears_no_words_that_were_said_meanwhile():
 def test_a_repeat_is_for_those_who_have_not_had_it():
     hall = Hall()
     start = hall.tail
-    had = hall.reader(node=start)
+    had, too = hall.reader(node=start), hall.reader(node=start)
     hall.say()
     first = hall.tail.seq
     came_later = hall.reader()
@@ -157,6 +157,7 @@ def test_a_repeat_is_for_those_who_have_not_had_it():
     hall.say()
     assert take(had) == [1, ("gap", None), 3]
     assert take(came_later) == [("gap", None), 2, 3]
+    assert take(too) == [1, ("gap", None), 3], "although it is made already"
     batched = hall.reader(node=start, batch=10)
     assert take(batched) == [[1], [3]]
 

@@ -11,7 +11,7 @@ from random import uniform
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from ..deadline import DeadlinePassed, within
-from ..errors import Unavailable, real_error
+from ..errors import Unavailable
 from .contract import CALL_S, CONNECT_S, LEAVE_S, Backend, Entry, Link, LinkLost, Present, Sink
 
 __all__ = ["PAUSES_S", "SILENCE_S", "STALE_S", "Duty", "Line", "News"]
@@ -102,9 +102,11 @@ class Line:
             except (Exception, BaseExceptionGroup, asyncio.CancelledError) as error:
                 if self.is_over:
                     return
-                self.failure = real_error(error)  # of a cancellation that nobody asked for, a task group of the backend's kept the reason
+                reasons = _leaves(error)  # of a cancellation that nobody asked for, a task group of the backend's kept the reason
+                self.failure = reasons[0]
                 pause = first if self._link is not None else min(2 * pause, longest)
-                log.warning("the link to the channels' backend is lost: %r; trying again", self.failure, exc_info=_unexpected(self.failure))
+                is_news = any(not isinstance(reason, (Unavailable, OSError, asyncio.CancelledError)) for reason in reasons)
+                log.warning("the link to the channels' backend is lost: %r; trying again", self.failure, exc_info=error if is_news else None)
             finally:
                 self._drop()
             await asyncio.sleep(uniform(pause / 2, pause))
@@ -205,6 +207,7 @@ async def _leave(manager: AbstractAsyncContextManager[Link], *error: Any) -> Non
     await manager.__aexit__(*error)
 
 
-def _unexpected(error: BaseException) -> BaseException | None:
-    """The traceback is worth a look only where the error is none that a broken link explains."""
-    return None if isinstance(error, (Unavailable, OSError)) else error
+def _leaves(error: BaseException) -> list[BaseException]:
+    """The errors in a group of groups."""
+    inside: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return [leaf for one in inside for leaf in _leaves(one)] or [error]
