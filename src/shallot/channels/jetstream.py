@@ -68,6 +68,7 @@ class Streams:
         self.logs = [f"{name}-log-{shard}" for shard in range(shards)]
         self.max_keep = max_keep
         self.max_age_s = max_age_s
+        self.dedupe_s = dedupe_s
         common = {"storage": storage, "num_replicas": replicas, "retention": "limits", "discard": "old"}
         repeated = [f"{name}.log.{shard}" for shard in range(shards)]
         self.configs: Mapping[str, Mapping[str, Any]] = {

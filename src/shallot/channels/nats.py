@@ -144,8 +144,8 @@ class NatsLink:
 
     async def publish(self, channel: str, data: bytes, id: str, kept: Kept) -> Stored:
         streams, most = self._streams, self._wire.max_payload
-        if kept.keep > streams.max_keep or 10 * kept.ttl_s > streams.max_age_s:
-            raise ValueError(f"publish to {channel!r}: its keep={kept.keep} and ttl_s={kept.ttl_s:g} are more than these streams hold: {streams.max_keep}")
+        if kept.keep > streams.max_keep or 10 * kept.ttl_s > streams.max_age_s or kept.dedupe_s > streams.dedupe_s:
+            raise ValueError(f"publish to {channel!r}: {kept} is more than the streams of this backend hold: max_keep, max_ttl_s, dedupe_s")
         if len(data) + HEADER_ROOM > most:
             raise ValueError(f"publish to {channel!r}: {len(data)} bytes are too many for the NATS server's max_payload of {most}; raise it there")
         answer = await self._wire.store(streams.said(channel), data, format_headers(channel, id, kept))
@@ -290,6 +290,7 @@ class NatsLink:
         info = await self._wire.ask("STREAM.INFO", stream)
         if format_epoch(info["created"]) != self._epochs[stream]:
             raise LinkLost(f"nats: the stream {stream} was made anew")
+        await _raise_limits(self._wire, self._streams, stream, info["config"])
 
     async def _last(self, channel: str) -> Record | None:
         return await self._wire.find(self._streams.log(channel), last_by_subj=self._streams.said(channel))
@@ -333,10 +334,15 @@ async def _found(wire: Wire, streams: Streams, stream: str) -> str:
     if "error" in info:
         await wire.ask("STREAM.CREATE", stream, allow=NAME_IN_USE, name=stream, **streams.configs[stream])
         info = await wire.ask("STREAM.INFO", stream)
-    raised = streams.raised(stream, info["config"])
+    await _raise_limits(wire, streams, stream, info["config"])
+    return format_epoch(info["created"])
+
+
+async def _raise_limits(wire: Wire, streams: Streams, stream: str, config: Mapping[str, Any]) -> None:
+    """Another app that asks for less may write an older state over ours: so this is looked at again and again."""
+    raised = streams.raised(stream, config)
     if raised is not None:
         await wire.ask("STREAM.UPDATE", stream, **raised)
-    return format_epoch(info["created"])
 
 
 def _owner(subject: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ except ImportError as error:
     raise ImportError("nats_channels needs nats-py: pip install 'shallot[nats]'") from error
 
 from ..codec.json import format_json, parse_json
+from ..errors import Unavailable
 from .contract import CONNECT_S, LinkLost, Sink
 from .jetstream import Record, parse_record, parse_stored, parse_time
 
@@ -30,6 +31,8 @@ Heard: TypeAlias = Callable[[str, Mapping[str, str], bytes], None]
 
 NO_MESSAGE, NAME_IN_USE, NO_STREAM, WRONG_LAST = 10037, 10058, 10059, 10071
 """Errors of JetStream that are answers."""
+FULL = {10023, 10047, 10077}
+"""And those that another connection would get, too: there is no room."""
 NO_RESPONDERS = "503"
 MAX_UNHEARD_BYTES = 64 * 1_048_576
 """So much of one channel may wait to be heard, by a loop that is too busy; more breaks the link."""
@@ -227,7 +230,7 @@ def _checked(subject: str, data: bytes, allow: int | None) -> dict[str, Any]:
     answer: dict[str, Any] = parse_json(data)
     error = answer.get("error")
     if error is not None and error["err_code"] != allow:
-        raise LinkLost(f"nats: {subject}: {error['description']}")
+        raise (Unavailable if error["err_code"] in FULL else LinkLost)(f"nats: {subject}: {error['description']}")
     return answer
 
 

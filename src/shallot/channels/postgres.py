@@ -14,7 +14,7 @@ from zlib import crc32
 
 from .contract import Caps, Entry, Kept, Link, LinkLost, Page, Position, Present, Sink, Stored, judge
 from .postgres_schema import NOTIFY_BYTES, Statements, format_schema, format_statements
-from .postgres_wire import Desk
+from .postgres_wire import Desk, failure
 from .resource import Channels
 
 __all__ = ["PostgresBackend", "PostgresLink", "postgres_channels"]
@@ -148,22 +148,20 @@ class PostgresLink:
     async def _post(self, connection: Any) -> None:
         """Store what waits, in one transaction. All nodes take the heads in the same order, so none waits for another in a circle."""
         letters = sorted(self._take_letters(), key=lambda letter: letter[:2])
+        rows = [(letter.channel, letter.id.encode(), letter.data, *_bounds(letter.kept), letter.ear, letter.word) for letter in letters]
         try:
-            columns = zip(
-                *((letter.channel, letter.id.encode(), letter.data, *_bounds(letter.kept), letter.ear, letter.word) for letter in letters), strict=True
-            )
-            stored = await connection.fetch(self._ask.publish, *map(list, columns))
+            stored = await connection.fetch(self._ask.publish, *map(list, zip(*rows, strict=True)))
         except Exception as error:
             for letter in letters:
                 if not letter.answer.done():
-                    letter.answer.set_exception(LinkLost(f"postgres: {error!r}"))
-            raise
+                    letter.answer.set_exception(failure(error))
+            return
         finally:
             self._is_posting = bool(self._letters)
             if self._is_posting:
                 self._pen.use(self._post)
         for letter, (epoch, number, is_known) in zip(letters, stored, strict=True):
-            if not letter.answer.done():
+            if not letter.answer.done():  # or whoever published has gone
                 letter.answer.set_result(Stored(Position(epoch, number, letter.id), duplicate=is_known))
 
     def _take_letters(self) -> list[Letter]:

@@ -12,9 +12,10 @@ try:
 except ImportError as error:
     raise ImportError("postgres_channels needs asyncpg: pip install 'shallot[postgres]'") from error
 
+from ..errors import Unavailable
 from .contract import CONNECT_S, LinkLost, Sink
 
-__all__ = ["Desk", "Use"]
+__all__ = ["Desk", "Use", "failure"]
 
 log = logging.getLogger("shallot.channels")
 
@@ -67,13 +68,14 @@ class Desk:
     def use(self, use: Use[T]) -> asyncio.Future[T]:
         """What ``use`` gives, once it is its turn."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(_seen)
 
         async def answered() -> None:
             try:
                 result = await use(self._connection)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except Exception as error:
                 if not answer.done():
-                    answer.set_exception(_lost(error))
+                    answer.set_exception(failure(error))
             else:
                 if not answer.done():
                     answer.set_result(result)
@@ -87,7 +89,15 @@ class Desk:
             await use()
 
 
-def _lost(error: Exception) -> LinkLost:
-    lost = LinkLost(f"postgres: {error!r}")
-    lost.__cause__ = error
-    return lost
+def failure(error: Exception) -> Unavailable:
+    """What ``error`` is for the core. Where PostgreSQL has no room, another connection would get the same answer."""
+    kind = Unavailable if isinstance(error, asyncpg.InsufficientResourcesError) else LinkLost
+    failed = kind(f"postgres: {error!r}")
+    failed.__cause__ = error
+    return failed
+
+
+def _seen(answer: asyncio.Future[Any]) -> None:
+    """Nobody need look at it."""
+    if not answer.cancelled():
+        answer.exception()
