@@ -36,14 +36,16 @@ local function position() return epoch .. ' ' .. whole(offset) .. ' ' .. id end
 """Where the channel is; ``ARGV[1]`` is its epoch, should it have none."""
 
 _TRIM = """
-local function find(number) return redis.call('XRANGE', LOG, whole(number), whole(number))[1] end
+local oldest = redis.call('XRANGE', LOG, '-', '+', 'COUNT', 1)[1]
+local function find(number)
+  if oldest and number == gone + 1 then return oldest end
+  return redis.call('XRANGE', LOG, whole(number), whole(number))[1]
+end
 local function is_old(entry) return not entry or string.match(entry[1], '%d+$') + ttl <= now end
 local function forget(number)
   local entry = find(number)
   gone, gone_id = number, entry and entry[2][2] or ''
-  redis.call('HSET', HEAD, 'gone', gone, 'gone_id', gone_id)
 end
-local oldest = redis.call('XRANGE', LOG, '-', '+', 'COUNT', 1)[1]
 if not oldest and gone < offset then -- the whole log expired
   gone, gone_id = offset, id
   redis.call('HSET', HEAD, 'gone', gone, 'gone_id', gone_id)
@@ -54,6 +56,8 @@ elseif oldest and is_old(oldest) then
     if is_old(find(middle)) then low = middle else high = middle - 1 end
   end
   forget(low)
+  oldest = nil
+  redis.call('HSET', HEAD, 'gone', gone, 'gone_id', gone_id)
   redis.call('XTRIM', LOG, 'MINID', whole(low + 1))
 end
 """
@@ -73,7 +77,7 @@ offset, id, at = offset + 1, ARGV[2], math.max(at, now)
 if offset - kept > gone then forget(offset - kept) end
 redis.call('XADD', LOG, 'MAXLEN', '=', kept, whole(offset) .. '-' .. whole(at), 'id', id, 'data', ARGV[3])
 redis.call('PEXPIRE', LOG, ttl)
-redis.call('HSET', HEAD, 'offset', offset, 'id', id, 'at', at, 'ttl', ttl)
+redis.call('HSET', HEAD, 'offset', offset, 'id', id, 'gone', gone, 'gone_id', gone_id, 'at', at, 'ttl', ttl)
 redis.call('PEXPIRE', HEAD, math.max(FORGET, 10 * ttl))
 if dedupe > 0 then redis.call('SET', KEYS[3], epoch .. ' ' .. whole(offset), 'PX', dedupe) end
 redis.call('PUBLISH', ARGV[7], 'm\\n' .. epoch .. '\\n' .. whole(offset) .. '\\n' .. id .. '\\n' .. ARGV[3])
