@@ -78,6 +78,10 @@ async def test_D7_rotation_of_keys() -> None:
     [
         pytest.param([], ValueError, "^cookie_store: no key; give at least one of 32 random bytes", id="none"),
         pytest.param("secret", ValueError, "^cookie_store: a key must be 32 random bytes or more, this one has 6, 5 different; make one with", id="short"),
+        pytest.param(
+            "01234567" * 3 + "0123456", ValueError, "^cookie_store: a key .* this one has 31, 8 different; make one with secrets.token", id="a byte short"
+        ),
+        pytest.param("0123456" * 5, ValueError, "^cookie_store: a key must be 32 random bytes or more, this one has 35, 7 different", id="seven letters"),
         pytest.param("x" * 32, ValueError, "^cookie_store: a key must be 32 random bytes or more, this one has 32, 1 different", id="no randomness"),
         pytest.param([KEY, b"a"], ValueError, "^cookie_store: a key must be", id="the second"),
         pytest.param([1], TypeError, "^cookie_store: a key must be str or bytes, not int$", id="a number"),
@@ -86,6 +90,11 @@ async def test_D7_rotation_of_keys() -> None:
 def test_D7_weak_keys_are_found_at_the_start(keys: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         cookie_store(keys)
+
+
+@pytest.mark.parametrize("key", ["01234567" * 4, b"01234567" * 4])
+def test_the_weakest_key(key: Any) -> None:
+    assert cookie_store(key).cookie_name == "__Host-session"
 
 
 async def test_no_key_is_in_the_error() -> None:
@@ -108,6 +117,29 @@ async def test_the_largest_one() -> None:
         assert len(key) + len("__Host-session") <= 4096
         assert await store.read(key) is not None
     assert 2_800 < largest < 3_050
+
+
+async def test_the_border_is_4096_bytes_with_the_name() -> None:
+    """A longer name makes the cookie larger by the byte: what still fits at 4096 is the last."""
+    value = await cookie_store(KEY, cookie_name="n").write(RECORD, 60)
+    assert value is not None
+    fits = "n" * (4096 - len(value))
+    assert await cookie_store(KEY, cookie_name=fits).write(RECORD, 60) is not None
+    with pytest.raises(ValueError, match="browsers keep 4096"):
+        await cookie_store(KEY, cookie_name=f"{fits}n").write(RECORD, 60)
+
+
+@pytest.mark.parametrize("text", ["", "x", "xy", "xyz"])
+async def test_the_letters_of_a_key_are_those_of_cookies(text: str) -> None:
+    """However many bytes there are over three: no padding, and read again."""
+    record: Record = {**RECORD, "data": {"text": text}}
+    key = await cookie_store(KEY).write(record, 60)
+    assert key is not None
+    assert "=" not in key
+    assert await cookie_store(KEY).read(key) == record
+    payload, _, seal = key.partition(".")
+    assert cookie_store(KEY).open(f"{payload}=.{seal}") is None
+    assert cookie_store(KEY).open(f"{payload}.{seal}=") is None
 
 
 @given(st.text(max_size=200) | st.from_regex(r"[\w-]{1,99}\.[\w-]{43}", fullmatch=True))

@@ -255,6 +255,39 @@ async def test_a_login_after_the_end_takes_only_its_own_along(world: World) -> N
     assert await world.held(str(outcome.key)) == {"user": "ann"}
 
 
+@pytest.mark.parametrize(
+    ("age", "unused", "is_live", "left"),
+    [
+        pytest.param(0, 0, True, 2 * HOUR, id="new"),
+        pytest.param(3 * HOUR, 2 * HOUR - 1, True, 2 * HOUR, id="almost idle too long"),
+        pytest.param(3 * HOUR, 2 * HOUR, False, 2 * HOUR, id="idle too long"),
+        pytest.param(23 * HOUR, 0, True, HOUR, id="its end is nearer than idleness"),
+        pytest.param(24 * HOUR - 1, 0, True, 1, id="almost its end"),
+        pytest.param(24 * HOUR, 0, False, 0, id="its end, however much it is used"),
+    ],
+)
+def test_how_long_a_session_lives(world: World, age: int, unused: int, is_live: bool, left: float) -> None:
+    now = int(world.clock.now)
+    record: Any = {"id": "a", "version": 1, "created": now - age, "seen": now - unused, "data": {}}
+    assert world.keeper.is_live(record) is is_live
+    assert world.keeper.left_s(record) == left
+
+
+async def test_an_answer_that_shall_carry_no_cookie_refreshes_nothing(world: World) -> None:
+    key = await world.begin(n=1)
+    world.clock.now += HOUR
+    session = await world.open(key)
+    assert await commit(session, session, refresh=False) == ("kept", None)
+    assert world.store.writes == 0
+    session["n"] = 1
+    assert await commit(session, session, refresh=False) == ("kept", None)
+    assert world.store.writes == 0
+
+
+def test_the_effect() -> None:
+    assert save_session() == {"type": "session.save"}
+
+
 async def test_idle(world: World) -> None:
     key = await world.begin(n=1)
     world.clock.now += 2 * HOUR - 1

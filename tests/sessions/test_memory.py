@@ -25,6 +25,11 @@ def record(identity: str = "", version: int = 1, **data: Any) -> Record:
     return {"id": identity or new_id(), "version": version, "created": 0, "seen": 0, "data": data}
 
 
+@pytest.mark.parametrize("options", [{"max_sessions": 1}, {"max_bytes": 1}])
+def test_the_least_that_may_be_asked_for(options: Any) -> None:
+    assert len(memory_store(**options)) == 0
+
+
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_conforms(case: Any) -> None:
     clock = Clock()

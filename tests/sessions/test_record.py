@@ -17,6 +17,12 @@ JSON: Any = st.recursive(
 DATA = st.dictionaries(st.sampled_from("abcde"), JSON)
 
 
+def test_there_and_back() -> None:
+    text = b'{"id":"a","version":1,"created":2,"seen":3,"data":{"user":"ann"}}'
+    assert format_record(RECORD) == text
+    assert parse_record(text) == RECORD
+
+
 @given(st.text(), st.integers(1, 2**53), DATA)
 def test_round_trip(identity: str, version: int, data: Any) -> None:
     record: Record = {"id": identity, "version": version, "created": 2, "seen": 3, "data": data}
@@ -56,6 +62,14 @@ def test_parse_never_raises(text: bytes) -> None:
 def test_too_large() -> None:
     with pytest.raises(ValueError, match=r"^the session is \d+ bytes, this store keeps 60; keep less in it, or raise max_bytes$"):
         format_record(RECORD, 60)
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_as_large_as_it_may_be(spare: int) -> None:
+    size = len(format_record(RECORD))
+    assert format_record(RECORD, size + spare) == format_record(RECORD)
+    with pytest.raises(ValueError, match=f"^the session is {size} bytes, this store keeps {size - 1};"):
+        format_record(RECORD, size - 1)
 
 
 def test_ids_are_256_random_bits_each() -> None:

@@ -54,6 +54,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedis]:
     yield one
 
 
+@pytest.mark.parametrize("options", [{"max_bytes": 1}, {"max_connections": 1}, {"timeout_s": 0.5}])
+def test_the_least_that_may_be_asked_for(options: Any) -> None:
+    assert redis_store("redis://localhost", **options).prefix == "session:"
+
+
 async def test_what_is_asked(fake: FakeRedis) -> None:
     fake.answers += [1, 0, format_record(RECORD), None, format_record(RECORD), None, b"junk"]
     async with redis_store("redis://localhost") as store:

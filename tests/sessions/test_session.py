@@ -80,6 +80,21 @@ def test_the_own_functions_note_nothing() -> None:
     assert not session.is_touched
 
 
+def test_a_session_that_no_store_has() -> None:
+    session = Session({})
+    assert (session.key, session.record, session.before, session.keeper, session.life) == (None, None, b"{}", None, None)
+    assert not session.is_touched
+    assert not session.is_rotating
+
+
+def test_a_session_that_a_store_has() -> None:
+    record: Any = {"id": "k", "version": 1, "created": 2, "seen": 3, "data": {"user": "ann"}}
+    session = Session({"user": "ann"}, "k", record, keeper := object())
+    assert (session.key, session.before, session.life) == ("k", b'{"user":"ann"}', None)
+    assert session.record is record
+    assert session.keeper is keeper
+
+
 def test_every_method_of_dict_is_thought_of() -> None:
     """A new Python may bring a new way to look."""
     harmless = {"__class_getitem__", "__getattribute__", "__hash__", "__init__", "__new__", "__sizeof__", "__doc__", "fromkeys", "__dir__"}
