@@ -179,12 +179,11 @@ async def test_nobody_there() -> None:
 async def test_the_end_of_the_server_ends_every_question() -> None:
     with Nats() as own:
         async with wired(own) as (wire, sink):
-            own.freeze()
-            questions = [asyncio.create_task(wire.ask("INFO")) for _ in range(3)]
-            gone = asyncio.create_task(wire.ask("INFO"))
-            await asyncio.sleep(0)
-            gone.cancel()
-            await asyncio.sleep(0.05)
+            heard: list[object] = []
+            await wire.hear("silence", lambda *told: heard.append(told))
+            questions = [asyncio.create_task(wire._ask("silence", b"")) for _ in range(4)]
+            await until(lambda: len(heard) == 4, "all are asked")
+            questions.pop().cancel()
             own.kill()
             done, _ = await asyncio.wait(questions, timeout=5)
             assert [type(one.exception()) for one in done] == [LinkLost] * 3
