@@ -123,7 +123,7 @@ def _measure_stuck(*, seconds: float, rounds: int) -> dict[str, Any]:
     return found
 
 
-def play(server: str, cast: Cast, sockets: int, seconds: float, environ: Mapping[str, str] = {}) -> list[dict[str, float]]:  # noqa: B006
+def play(server: str, cast: Cast, sockets: int, seconds: float, environ: Mapping[str, str] = {}) -> list[dict[str, float]]:
     """One run: a fresh server, all sockets, each window. ``RuntimeError`` says what went wrong."""
     with _serving(server, cast, environ) as served:
         command = ["taskset", "-c", str(LOAD_CORE), sys.executable, "-m", "benchmarks.fanout_clients", served.port, sockets, seconds, cast.dialect]

@@ -632,7 +632,8 @@ class Source(Protocol):
         ...
 
     def take(self) -> Mapping[str, Any] | None:
-        """The next message, or ``None`` while there is none."""
+        """The next message, or ``None`` while there is none. A source that knows already that the next ``take`` would have none may say so by
+        an attribute ``idle`` (``True``): it is not asked again before it has called ``wake``."""
         ...
 
     async def close(self) -> None:

@@ -161,6 +161,50 @@ def test_when_the_client_has_left_only_its_own_messages_are_left():
         mailbox.open("t", Given(), 1)
 
 
+def test_a_source_that_knows_that_it_has_nothing_is_not_asked_until_it_wakes():
+    class Telling(Given):
+        asked = 0
+
+        @property
+        def idle(self):
+            return not self.messages
+
+        def take(self):
+            self.asked += 1
+            return super().take()
+
+    mailbox, source = a_mailbox(), Telling()
+    mailbox.open("t", source, 1)
+    source.say(1, 2)
+    assert drain(mailbox) == [1, 2] and source.asked == 2
+    source.say(3)
+    assert drain(mailbox) == [3] and source.asked == 3
+
+
+async def test_what_must_be_heard_first_overtakes_once_and_nothing_after_the_end():
+    mailbox, a, b = a_mailbox(), Given(), Given()
+    mailbox.open("a", a, 1)
+    mailbox.open("b", b, 1)
+    a.say("a1", "a2")
+    b.messages.extend(["b1", "b2"])
+    b.wake(True)
+    assert drain(mailbox) == ["b1", "a1", "b2", "a2"]
+    mailbox.hush()
+    b.messages.append("late")
+    b.wake(True)
+    assert mailbox.take() is None
+
+
+async def test_whoever_gave_up_waiting_is_not_woken():
+    mailbox = a_mailbox()
+    mailbox.wait().cancel()
+    mailbox.put("said", 4)
+    waiting = mailbox.wait()
+    mailbox.put("more", 4)
+    mailbox.stir()
+    assert waiting.done() and len(mailbox.client) == 2 and drain(mailbox) == ["said", "more"]
+
+
 async def test_shutting_closes_every_source():
     mailbox, sources = a_mailbox(), [Given(), Given()]
     for number, source in enumerate(sources):

@@ -24,7 +24,7 @@ WINDOW_S = 30.0
 class Node:
     """A link of the chain: a message, or a word of control (a gap, who joined, who left, stale, fresh). ``position`` is the channel's after it."""
 
-    __slots__ = ("_cursor", "_message", "born", "control", "count", "data", "first", "next", "position", "seq", "size")
+    __slots__ = ("_cursor", "born", "control", "count", "data", "first", "next", "position", "ready", "seq", "size")
 
     def __init__(self, position: Position, data: bytes | None, control: Mapping[str, Any] | None, seq: int, count: int, size: int, born: float) -> None:
         self.position = position
@@ -41,7 +41,8 @@ class Node:
         """Of a message that stood in the chain before, and is told again after a gap: how many links there were then."""
         self.next: Node | None = None
         self._cursor: str | None = None
-        self._message: dict[str, Any] | None = None
+        self.ready: dict[str, Any] | None = None
+        """The message, once somebody has asked for it."""
 
     @property
     def cursor(self) -> str:
@@ -51,7 +52,7 @@ class Node:
 
     def message(self, channel: str) -> dict[str, Any] | None:
         """The message as readers get it, made once and shared; ``None`` where the backend holds what no ``publish`` can have put there."""
-        if self._message is None and self.data is not None:
+        if self.ready is None and self.data is not None:
             data, identity, cursor = self.data, self.position.id, self.cursor
             try:
                 value = parse_json(data)
@@ -60,8 +61,8 @@ class Node:
                 self.data = None
                 return None
             text = f'{_opening(channel)}"data":{data.decode()},"id":{format_json(identity).decode()},"cursor":"{cursor}"}}'
-            self._message = {"type": "channel.message", "channel": channel, "data": value, "id": identity, "cursor": cursor, "text": text}
-        return self._message
+            self.ready = {"type": "channel.message", "channel": channel, "data": value, "id": identity, "cursor": cursor, "text": text}
+        return self.ready
 
 
 def batch_of(channel: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -74,14 +74,14 @@ class ClientQueue:
 class SharedMailbox(Mailbox):
     """Hands over one message at a time, going round the sources that have one: none is served twice while another waits."""
 
-    __slots__ = ("_closed", "_queued", "_ready", "_sources", "_waiter", "client", "on_open")
+    __slots__ = ("_closed", "_loop", "_ready", "_sources", "_waiter", "client", "on_open")
 
     def __init__(self, client: ClientQueue, on_open: Callable[[], None]) -> None:
         self.client = client
         self.on_open = on_open
         self._sources: dict[object, Source] = {}
-        self._ready: list[object] = []
-        self._queued: set[object] = set()
+        self._ready: list[object] = []  # the keys in turn, each once; short, since a conversation hears few
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -120,14 +120,13 @@ class SharedMailbox(Mailbox):
         """The next message in turn, or ``None`` while there is none."""
         while self._ready:
             key = self._ready.pop(0)
-            self._queued.discard(key)
             source = self.client if key is CLIENT else self._sources.get(key)
             message = source.take() if source is not None else None
             if message is None:
                 continue
             if source is not None and source.done:
                 self._sources.pop(key, None)
-            else:
+            elif not getattr(source, "idle", False):
                 self._enqueue(key)
             return message
         return None
@@ -142,29 +141,27 @@ class SharedMailbox(Mailbox):
         if key is CLIENT or key in self._sources:
             if first and not self._closed:
                 self._forget(key)
-                self._queued.add(key)
                 self._ready.insert(0, key)
             self._enqueue(key)
             self.stir()
 
     def stir(self) -> None:
         """Let whoever waits look again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
-    async def wait(self) -> None:
-        """Until something changed: a message came, or the client left."""
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+    def wait(self) -> asyncio.Future[None]:
+        """Until something changed: a message came, or the client left. To be awaited by one at a time."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # on 3.11 a system call
+        self._waiter = self._loop.create_future()
+        return self._waiter
 
     def hush(self) -> None:
         """The client left: only what it said is still delivered, and nothing joins any more."""
         self._closed = True
         self._ready = [key for key in self._ready if key is CLIENT]
-        self._queued &= {CLIENT}
         self.stir()
 
     def shut(self) -> Iterator[Coroutine[Any, Any, None]]:
@@ -174,11 +171,9 @@ class SharedMailbox(Mailbox):
             yield self.close(next(iter(self._sources)))
 
     def _enqueue(self, key: object) -> None:
-        if key not in self._queued and not (self._closed and key is not CLIENT):
-            self._queued.add(key)
+        if key not in self._ready and not (self._closed and key is not CLIENT):
             self._ready.append(key)
 
     def _forget(self, key: object) -> None:
-        if key in self._queued:
-            self._queued.discard(key)
+        if key in self._ready:
             self._ready.remove(key)

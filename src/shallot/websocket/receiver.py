@@ -92,7 +92,10 @@ class Receiver:
         receive, safe_length = self._receive, self._safe_length
         while True:
             if self._shared:
-                message: Any = await self._next_shared()
+                mailbox = self._mailbox
+                message: Any = mailbox.take() if mailbox is not None and self.left is None and not self.send_only else None
+                if message is None:  # most often there is something: then nothing that _next_shared would look at matters
+                    message = await self._next_shared()
                 if message is not None:
                     yield message
                 continue
