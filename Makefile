@@ -18,14 +18,17 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run test check unit live autobahn churn memory coverage optimized fuzz docs bench faults soak load mutation fmt system clean
+.PHONY: help run run-cluster test check unit live autobahn churn memory coverage optimized fuzz docs bench faults soak load mutation fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run  ## serve the showcase on 127.0.0.1:8000, or on the next free port
 	@$(BIN)/python tools/serve.py
+
+run-cluster: $(VENV)/.dev  ## serve it twice, behind a Redis of its own: kill one server, and the page goes on at the other
+	@$(BIN)/python tools/cluster.py
 
 test: system check $(VENV)/.autobahn  ## everything: style, types, unit tests with coverage, documentation, real servers and browsers
 	$(BIN)/python -m pytest --cov

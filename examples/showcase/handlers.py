@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from itertools import count
 
-from shallot import feed, websocket
+from shallot import history, members, publish, subscribe, websocket
 from shallot.response import text, ws_accept, ws_close, ws_send, ws_send_json
 
-from .rooms import listen, tell
-
-__all__ = ["chat", "echo", "say", "ticker"]
+__all__ = ["chat", "echo", "ticker"]
 
 MAX_NAME = 24
 MAX_TEXT = 500
-REFUSED = {"kind": "refused", "limit": MAX_TEXT}
+SEAT = re.compile(r"[0-9A-Za-z-]{1,36}")
+REFUSED = {"type": "refused", "limit": MAX_TEXT}
 
 
 def sayable(words):
@@ -22,32 +22,37 @@ def sayable(words):
 
 
 async def knock(scope):
-    """The door of the room: a guest needs a name."""
-    name = scope["query_params"].get("name", [""])[0].strip()
-    if not (name.isprintable() and 0 < len(name) <= MAX_NAME):
-        return text(f"a name of 1 to {MAX_NAME} characters, please", 400)
-    scope["guest"] = {"name": name}
+    """The door of the room: a guest needs a name, and a seat of his own that he comes back to."""
+    name, seat = (scope["query_params"].get(key, [""])[0].strip() for key in ("name", "seat"))
+    if not (name.isprintable() and 0 < len(name) <= MAX_NAME and SEAT.fullmatch(seat)):
+        return text(f"a name of 1 to {MAX_NAME} characters and a seat, please", 400)
+    scope["guest"] = {"id": seat, "name": name}
     return ws_accept()
+
+
+def welcome(scope, channel, place, here):
+    return {"type": "welcome", "channel": channel, **place, "here": [*here.values()], "by": scope["config"]["process"]}
 
 
 @websocket(on_connect=knock, max_message_bytes=4096)
 async def chat(scope, receiver, room):
-    guest, rooms = scope["guest"], scope["config"]["rooms"]
-    yield feed("news", listen(rooms, room, guest))
+    channel, me, cursor = f"chat:{room}", scope["guest"], scope.get("cursor")
+    place = yield subscribe(channel, cursor=cursor, member=me)
+    if cursor is None:  # new here: what was said before
+        for message in (yield history(channel, limit=20)):
+            yield ws_send(message["text"])
+    here = yield members(channel)
+    yield ws_send_json(welcome(scope, channel, place, here))
     async for message in receiver:
         match message:
-            case {"type": "feed.item", "data": news}:
-                yield ws_send_json(news)
+            case {"type": "channel.message", "text": said}:
+                yield ws_send(said)
+            case {"type": _}:  # somebody came or left, or a gap
+                yield ws_send_json(message)
             case str(words) if sayable(words):
-                yield {"type": "room.say", "room": room, "text": words}
+                yield publish(channel, {"from": me, "text": words})
             case _:
                 yield ws_send_json(REFUSED)
-
-
-async def say(effect, scope):
-    rooms, words = scope["config"]["rooms"], effect["text"]
-    said = {"kind": "said", "from": scope["guest"], "text": words}
-    tell(rooms, effect["room"], said)
 
 
 @websocket(reads=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import re
-from contextlib import aclosing
 from inspect import getsource
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import pytest
 
@@ -58,7 +59,7 @@ async def test_all_that_the_page_refers_to_is_there(showcase):
         "/favicon.svg": (200, "image/svg+xml"),
         "/page.css": (200, "text/css"),
         "/page.js": (200, "text/javascript"),
-        "/socket.js": (200, "text/javascript"),
+        "/shallot.js": (200, "text/javascript"),
         "/source.js": (200, "text/javascript"),
     }
 
@@ -71,89 +72,125 @@ async def test_the_routes_are_the_table(showcase):
 
 async def test_the_sources_are_those_of_the_handlers(showcase):
     async with client(showcase.app) as c:
-        for name, function in [*((data["name"], handler) for _, _, handler, data in showcase.routes), *showcase.effects.items()]:
-            shown = await c.get(f"/source/{name}")
-            assert shown["body"].decode() == getsource(function)
+        for _, _, handler, data in showcase.routes:
+            shown = await c.get(f"/source/{data['name']}")
+            assert shown["body"].decode() == getsource(handler)
             assert re.match(r"(?:@websocket[^\n]*\n)?async def ", shown["body"].decode())
         unknown = await c.get("/source/nothing")
     assert unknown["status"] == 404
 
 
-def test_the_page_asks_for_each_conversation_and_each_effect(showcase):
-    asked = set(re.findall(r'data-(?:source|effect)="([^"]+)"', (STATIC / "index.html").read_text()))
-    assert asked == {data["name"] for _, methods, _, data in showcase.routes if "WS" in methods} | set(showcase.effects)
+def test_the_page_shows_each_conversation(showcase):
+    asked = set(re.findall(r'data-source="([^"]+)"', (STATIC / "index.html").read_text()))
+    assert asked == {data["name"] for _, methods, _, data in showcase.routes if "WS" in methods}
+
+
+async def test_alone_it_has_no_peers(showcase):
+    async with client(showcase.app) as c:
+        assert (await c.get("/peers"))["json"] == []
 
 
 # ---- the room
 
 
+ANN, BOB = {"id": "seat-a", "name": "Ann"}, {"id": "seat-b", "name": "Bob"}
+
+
+def door(guest, room="lobby", **more):
+    return f"/chat/{room}?{urlencode({'name': guest['name'], 'seat': guest['id'], **more})}"
+
+
+async def entered(window, *, is_back=False):
+    """What is heard up to the welcome, and the welcome; who is not back from a moment's absence hears of his own coming, too."""
+    before = []
+    while (news := await window.expect_json())["type"] != "welcome":
+        before.append(news)
+    if not is_back:
+        assert (await window.expect_json())["type"] == "channel.joined"
+    return before, news
+
+
 async def test_two_windows_talk(showcase):
-    async with client(showcase.app) as c, c.websocket("/chat/lobby?name=Ann") as ann:
-        me, you = {"name": "Ann", "seat": 1}, {"name": "Bob", "seat": 2}
-        assert await ann.expect_json() == {"kind": "welcome", "seat": 1, "here": [me]}
-        async with c.websocket("/chat/lobby?name=Bob") as bob:
-            assert await bob.expect_json() == {"kind": "welcome", "seat": 2, "here": [me, you]}
-            assert await ann.expect_json() == {"kind": "joined", "from": you}
-            for window, guest, words in [(ann, me, "hello, Bob"), (bob, you, "<b>hello</b>, Ann"), (ann, me, "käse 🧅")]:
+    async with client(showcase.app) as c, c.websocket(door(ANN)) as ann:
+        before, welcome = await entered(ann)
+        assert (before, welcome["here"], welcome["channel"], welcome["by"]) == ([], [ANN], "chat:lobby", os.getpid())
+        async with c.websocket(door(BOB)) as bob:
+            assert (await entered(bob))[1]["here"] == [ANN, BOB]
+            assert (await ann.expect_json())["member"] == BOB
+            for window, guest, words in [(ann, ANN, "hello, Bob"), (bob, BOB, "<b>hello</b>, Ann"), (ann, ANN, "käse 🧅")]:
                 await window.send(words)
-                said = {"kind": "said", "from": guest, "text": words}
-                assert [await ann.expect_json(), await bob.expect_json()] == [said, said]
-        assert await ann.expect_json() == {"kind": "left", "from": you}
+                for hears in (ann, bob):
+                    assert (await hears.expect_json())["data"] == {"from": guest, "text": words}
+
+
+async def test_who_comes_new_reads_what_was_said_and_who_comes_back_what_he_missed(showcase):
+    async with client(showcase.app) as c, c.websocket(door(ANN)) as ann:
+        await entered(ann)
+        cursors = []
+        for words in ("one", "two", "three"):
+            await ann.send(words)
+            cursors.append((await ann.expect_json())["cursor"])
+        async with c.websocket(door(BOB)) as bob:
+            before, welcome = await entered(bob)
+            assert [news["data"]["text"] for news in before] == ["one", "two", "three"]
+            assert (welcome["cursor"], welcome["recovered"]) == (cursors[-1], False)
+        async with c.websocket(door(BOB, cursor=cursors[0])) as bob:
+            before, welcome = await entered(bob, is_back=True)
+            assert (before, welcome["recovered"]) == ([], True)
+            assert [(await bob.expect_json())["data"]["text"] for _ in range(2)] == ["two", "three"]
+        async with c.websocket(door(BOB, cursor="made-up")) as bob:
+            await entered(bob, is_back=True)
+            assert (await bob.expect_json())["type"] == "channel.gap"
+
+
+async def test_who_only_listens_hears_events(showcase):
+    async with client(showcase.app) as c, c.stream("GET", door(BOB), headers={"accept": "text/event-stream"}) as events:
+        async with c.websocket(door(ANN)) as ann:
+            await entered(ann)
+            await ann.send("hello")
+            async for event in events:
+                if b"hello" in event:
+                    break
+        assert event.startswith(b"id: ")
 
 
 async def test_rooms_do_not_hear_each_other(showcase):
-    async with client(showcase.app) as c, c.websocket("/chat/here?name=Ann") as ann, c.websocket("/chat/there?name=Bob") as bob:
-        await ann.expect_json()
-        await bob.expect_json()
+    async with client(showcase.app) as c, c.websocket(door(ANN, "here")) as ann, c.websocket(door(BOB, "there")) as bob:
+        await entered(ann)
+        await entered(bob)
         await ann.send("hello")
-        assert (await ann.expect_json())["text"] == "hello"
+        assert (await ann.expect_json())["data"]["text"] == "hello"
         await bob.expect_nothing()
 
 
 @pytest.mark.parametrize("words", ["", "  \n", "x" * 501, b"bytes"], ids=["nothing", "blanks", "501 characters", "bytes"])
 async def test_what_cannot_be_said_is_refused_and_the_talk_goes_on(showcase, words):
-    async with client(showcase.app) as c, c.websocket("/chat/lobby?name=Ann") as ann:
-        await ann.expect_json()
+    async with client(showcase.app) as c, c.websocket(door(ANN)) as ann:
+        await entered(ann)
         await ann.send(words)
-        assert await ann.expect_json() == {"kind": "refused", "limit": 500}
+        assert await ann.expect_json() == {"type": "refused", "limit": 500}
         await ann.send("y" * 500)
-        assert (await ann.expect_json())["text"] == "y" * 500
+        assert (await ann.expect_json())["data"]["text"] == "y" * 500
 
 
 async def test_a_message_over_4_kib_closes(showcase):
-    async with client(showcase.app) as c, c.websocket("/chat/lobby?name=Ann") as ann:
-        await ann.expect_json()
+    async with client(showcase.app) as c, c.websocket(door(ANN)) as ann:
+        await entered(ann)
         await ann.send("x" * 4097)
         await ann.expect_close(1009)
 
 
-@pytest.mark.parametrize("query", ["", "?name=", "?name=%20", f"?name={'n' * 25}", "?name=a%0Ab"], ids=["none", "empty", "blank", "too long", "two lines"])
-async def test_the_door_asks_for_a_name(showcase, query):
+@pytest.mark.parametrize(
+    "query",
+    ["", "?name=&seat=a", "?name=%20&seat=a", f"?name={'n' * 25}&seat=a", "?name=a%0Ab&seat=a", "?name=Ann", "?name=Ann&seat=a/b"],
+    ids=["none", "empty", "blank", "too long", "two lines", "no seat", "no such seat"],
+)
+async def test_the_door_asks_for_a_name_and_a_seat(showcase, query):
     async with client(showcase.app) as c:
         with pytest.raises(Denied) as denied:
             async with c.websocket(f"/chat/lobby{query}"):
                 pass
     assert denied.value.response["status"] == 400
-
-
-@pytest.fixture
-def rooms(showcase):
-    return importlib.import_module("examples.showcase.rooms")
-
-
-async def test_a_slow_member_loses_the_oldest_and_is_told(rooms):
-    held = {}
-    async with aclosing(rooms.listen(held, "lobby", {"name": "Ann"})) as news:
-        assert (await anext(news))["kind"] == "welcome"
-        for number in range(rooms.INBOX + 3):
-            rooms.tell(held, "lobby", {"number": number})
-        assert await anext(news) == {"kind": "missed", "count": 3}
-        assert [(await anext(news))["number"] for _ in range(rooms.INBOX)] == list(range(3, rooms.INBOX + 3))
-        waiting = asyncio.ensure_future(anext(news))
-        await asyncio.sleep(0)
-        rooms.tell(held, "lobby", {"number": "last"})
-        assert await waiting == {"number": "last"}
-    assert held == {}
 
 
 # ---- the ticker and the echo

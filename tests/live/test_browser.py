@@ -66,14 +66,14 @@ async def test_two_windows_talk_and_the_ticker_ends_when_it_is_left(name: str, t
             await expect(here.locator("#echo .log")).to_contain_text("exit")
             await expect(here.locator("#echo .state")).to_contain_text("1001 bye")
 
-            await expect(here.locator("#routes tr")).to_have_count(6)
+            await expect(here.locator("#routes tr")).to_have_count(8)
             await expect(here.locator("[data-source=chat] code")).to_contain_text(re.compile("async def chat"))
             await here.screenshot(path=tmp_path / "wide.png", full_page=True)
             await here.set_viewport_size(NARROW)
             assert await here.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
             await here.screenshot(path=tmp_path / "narrow.png", full_page=True)
             await there.close()
-            await expect(_pane(here, "Ann").locator(".log")).to_contain_text("left")
+            await expect(_pane(here, "Ann").locator(".log")).to_contain_text("left", timeout=20_000)
     assert complaints == []
     assert min((tmp_path / picture).stat().st_size for picture in ("wide.png", "narrow.png")) > 10_000
 

@@ -25,9 +25,7 @@ async function fetchSource(name) {
 async function show(figure) {
   const code = figure.querySelector("code");
   try {
-    const { source, effect } = figure.dataset;
-    const sources = await Promise.all([source, effect].filter(Boolean).map(fetchSource));
-    code.replaceChildren(...coloured(sources.join("\n\n")));
+    code.replaceChildren(...coloured(await fetchSource(figure.dataset.source)));
   } catch (error) {
     code.textContent = `The source could not be read: ${error.message}`;
   }

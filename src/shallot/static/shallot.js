@@ -6,10 +6,9 @@
 //   room.send("hello")
 //
 // It keeps the cursor of each channel, comes back by itself with jitter where that makes sense, goes on where it was, falls back to Server-Sent
-// Events where no WebSocket gets through, and drops what it has seen. Events (detail): message {data, text}, gap (the message), state (its name),
-// unsent (a list), close {code, reason}.
+// Events where no WebSocket gets through, and drops what it has seen. Of several URLs each failure takes the next. Its events (detail): message
+// {data, text}, gap (the message), unsent (a list), state {state, code, reason, wait in ms}, close {code, reason}.
 
-const COME_BACK = new Set([1001, 1006, 1012, 1013])
 const SEEN = 1000 // messages that are known again
 const STEADY = 5000 // ms after which a connection counts as a good one
 
@@ -17,6 +16,7 @@ const DEFAULTS = {
   params: {}, // of the query; a function is asked at each attempt
   cursor: null, // where to begin
   protocols: [],
+  comeBack: [1001, 1006, 1012, 1013], // after which closes
   events: true, // fall back to Server-Sent Events
   minWait: 500, // ms before the first return, with jitter; doubled at each failure
   maxWait: 15000,
@@ -25,18 +25,18 @@ const DEFAULTS = {
   maxQueue: 100, // messages that wait while offline
 }
 
-export const connect = (url, options = {}) => new Connection(url, options)
+export const connect = (urls, options = {}) => new Connection(urls, options)
 
 export class Connection extends EventTarget {
-  #options; #url; #socket = null; #timer; #tries = 0; #openedAt = 0
+  #options; #urls; #socket = null; #timer; #tries = 0; #openedAt = 0
   #places = new Map(); #cursor; #seen = new Set(); #queue = []
   state = "waiting" // "connecting", "open", "waiting" (for the next attempt), "closed"
   transport = "websocket" // or "events"
 
-  constructor(url, options) {
+  constructor(urls, options) {
     super()
     this.#options = { ...DEFAULTS, ...options }
-    this.#url = new URL(url, document.baseURI)
+    this.#urls = [urls].flat()
     this.#adopt(this.#options.cursor)
     addEventListener("online", this.#hurry)
     this.#attempt()
@@ -72,13 +72,14 @@ export class Connection extends EventTarget {
 
   #tell(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })) }
 
-  #become(state) {
-    if (state != this.state) this.#tell("state", (this.state = state))
+  #become(state, more) {
+    this.state = state
+    this.#tell("state", { state, ...more })
   }
 
   #attempt() {
     const { params, protocols, openWithin } = this.#options
-    const url = new URL(this.#url), socketed = this.transport == "websocket", cursor = this.cursor
+    const url = new URL(this.#urls[0], document.baseURI), socketed = this.transport == "websocket", cursor = this.cursor
     for (const [name, value] of Object.entries(typeof params == "function" ? params() : params)) url.searchParams.set(name, value)
     if (cursor) url.searchParams.set("cursor", cursor)
     if (socketed) url.protocol = url.protocol.replace("http", "ws")
@@ -122,15 +123,16 @@ export class Connection extends EventTarget {
   }
 
   #lose(code, reason) {
-    if (!COME_BACK.has(code)) return this.#finish(code, reason)
+    if (!this.#options.comeBack.includes(code)) return this.#finish(code, reason)
     this.#leave()
     const { minWait, maxWait, patience, events } = this.#options
     if (this.state == "open" && performance.now() - this.#openedAt > STEADY) this.#tries = 0
     this.#tries += 1
     if (!this.#openedAt && events && this.#tries % patience == 0) this.transport = this.transport == "events" ? "websocket" : "events"
-    const wait = Math.min(maxWait, minWait * 2 ** (this.#tries - 1))
-    this.#timer = setTimeout(() => this.#attempt(), wait * (0.5 + Math.random()))
-    this.#become("waiting")
+    this.#urls.push(this.#urls.shift())
+    const wait = Math.min(maxWait, minWait * 2 ** (this.#tries - 1)) * (0.5 + Math.random())
+    this.#timer = setTimeout(() => this.#attempt(), wait)
+    this.#become("waiting", { code, reason, wait })
   }
 
   #hurry = () => {
@@ -149,7 +151,7 @@ export class Connection extends EventTarget {
   #finish(code, reason) {
     this.#leave()
     removeEventListener("online", this.#hurry)
-    this.#become("closed")
+    this.#become("closed", { code, reason })
     this.#tell("close", { code, reason })
     if (this.#queue.length) this.#tell("unsent", this.#queue.splice(0))
   }
