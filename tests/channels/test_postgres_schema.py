@@ -15,7 +15,7 @@ def test_every_name_of_ours_stands_in_the_schema(schema: str) -> None:
     assert all(schema in text for text in texts)
     for text in texts:
         tables = re.findall(r"(?:FROM|INTO|UPDATE|JOIN|TABLE|EXISTS) (?!NOT |SELECT|LATERAL)([a-z_.]+)", text)
-        inner = {"h", "mine", "everyone", "gone", "unnest", "set", "given", "until", "ids_until", "members_node", "dead", "first", schema, "as_number"}
+        inner = {"h", "mine", "everyone", "gone", "unnest", "set", "given", "until", "ids_until", "members_node", "dead", "first", schema, "as_number", "begun"}
         assert {table for table in tables if not table.startswith((f"{schema}.", "h."))} <= inner
 
 

@@ -240,11 +240,10 @@ class PostgresLink:
         return Page(_head(rows[0]), list(_entries(rows)))
 
     async def heads(self, channels: Sequence[str]) -> Mapping[str, Position]:
-        names = [channel.encode() for channel in channels]
-        found = await self._eye.fetch(self._ask.heads, names, TOUCH_S)
-        if len(found) < len(set(names)):
-            await self._eye.fetch(self._ask.begin, names)
-            found = await self._eye.fetch(self._ask.heads, names, TOUCH_S)
+        names = {channel.encode() for channel in channels}
+        found: Sequence[Any] = []
+        while len(found) < len(names):
+            found = await self._eye.fetch(self._ask.heads, list(names), TOUCH_S)
         if fading := [row["channel"] for row in found if row["fades"]]:
             await self._eye.fetch(self._ask.touch, fading)
         return {row["channel"].decode(): _head(row) for row in found}
@@ -252,7 +251,7 @@ class PostgresLink:
     async def _found(self, channel: str, statement: str, *arguments: object) -> Sequence[Any]:
         """The rows of a channel, which begins to be one now if it was none."""
         while not (rows := await self._eye.fetch(statement, channel.encode(), *arguments)):
-            await self._eye.fetch(self._ask.begin, [channel.encode()])
+            await self.heads([channel])
         return rows
 
     # ---- presence

@@ -147,9 +147,16 @@ _EXISTS = "SELECT to_regproc('{schema}.publish{version}') IS NOT NULL"
 
 _PUBLISH = "SELECT * FROM {schema}.publish{version}($1, $2, $3, $4, $5, $6, $7, $8)"
 
-_BEGIN = "INSERT INTO {schema}.head (channel) SELECT name FROM unnest($1::bytea[]) name ORDER BY name ON CONFLICT DO NOTHING"
-
-_HEADS = "SELECT channel, epoch, number, id, used < now() - make_interval(secs => $2) AS fades FROM {schema}.head WHERE channel = ANY($1::bytea[])"
+_HEADS = """
+WITH begun AS (
+  INSERT INTO {schema}.head (channel)
+  SELECT name FROM unnest($1::bytea[]) name WHERE NOT EXISTS (SELECT FROM {schema}.head t WHERE t.channel = name) ORDER BY name
+  ON CONFLICT DO NOTHING RETURNING channel, epoch, number, id, false
+)
+SELECT channel, epoch, number, id, used < now() - make_interval(secs => $2) AS fades FROM {schema}.head WHERE channel = ANY($1::bytea[])
+UNION ALL SELECT * FROM begun
+"""
+"""Channels that were none begin now; one that begins elsewhere at the same moment is missing from the answer."""
 
 _TOUCH = """
 UPDATE {schema}.head SET used = now()
@@ -223,7 +230,6 @@ class Statements(NamedTuple):
 
     exists: str
     publish: str
-    begin: str
     heads: str
     touch: str
     read: str
@@ -246,7 +252,7 @@ def format_schema(schema: str) -> str:
 
 
 def format_statements(schema: str) -> Statements:
-    texts = (_EXISTS, _PUBLISH, _BEGIN, _HEADS, _TOUCH, _READ, _RECENT, _LEASE, _JOIN, _LEAVE, _MEMBERS, _MEMBER, _SWEEP)
+    texts = (_EXISTS, _PUBLISH, _HEADS, _TOUCH, _READ, _RECENT, _LEASE, _JOIN, _LEAVE, _MEMBERS, _MEMBER, _SWEEP)
     return Statements(*(_format(text, schema) for text in texts))
 
 
