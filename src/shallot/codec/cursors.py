@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
-__all__ = ["MAX_PLACES_BYTES", "UNKNOWN", "cursor_for", "format_places"]
+__all__ = ["END", "MAX_PLACES_BYTES", "UNKNOWN", "cursor_for", "format_places"]
 
+END = "end"
+"""No cursor, but the id of the last event of a conversation that is over: whoever comes again with it is answered 204, and an ``EventSource`` gives up."""
 MAX_PLACES_BYTES = 2048
 """No text for several channels is longer: it travels in a header."""
 UNKNOWN = "?"

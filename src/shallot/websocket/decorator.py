@@ -8,12 +8,12 @@ from functools import partial, wraps
 from inspect import isgeneratorfunction
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
+from ..codec.cursors import END
 from ..compose import as_handler
 from ..deadline import DeadlinePassed, within
 from ..limits import check_limits
 from ..request import read_cursor, wants_events
 from ..types import Conversation, ConversationHandler, ConversationLimits, Farewell, Greeting, Hooks, Response
-from .event_streams import END
 from .wire import is_dict
 
 __all__ = ["Endpoint", "websocket"]

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ..codec.cursors import format_places
+from ..codec.cursors import END, format_places
 from ..codec.event_stream import format_event
 from ..deadline import within
 from ..types import AnyEffect, Conversation, Event, Message, Receive, Send, Tap
 
-__all__ = ["COME_BACK", "END", "KEEP_ALIVE_S", "Converse", "EventExchange", "converse_by_events"]
+__all__ = ["COME_BACK", "KEEP_ALIVE_S", "Converse", "EventExchange", "converse_by_events"]
 
 log = logging.getLogger("shallot.websocket")
 
@@ -24,8 +24,6 @@ KEEP_ALIVE_S = 15.0
 """After so much silence a comment is sent, so that nobody between takes it for an end."""
 COME_BACK = frozenset({1001, 1012, 1013})
 """Closes after which the client is to come again: idle, or the server goes away; it restarts; too slow. After any other the conversation is over."""
-END = "end"
-"""The id of the last event of a conversation that is over: whoever comes again with it is answered 204, after which an ``EventSource`` gives up."""
 
 
 async def converse_by_events(converse: Converse, conversation: Conversation, request: Any, receive: Receive, send: Send, headers: Any, send_s: float) -> None:
