@@ -141,9 +141,11 @@ class Soak:
     async def _answer(self) -> None:
         """Take what is due, one after the other, on one connection while the server keeps it; what goes by another way has its own."""
         kept: Wire | None = None
+        used = _now()
         try:
             while True:
                 work, way = await self.due.get()
+                idle_s = _now() - used
                 wire = kept if way == "clean" and kept is not None else await Wire.connect(self.ports[way])
                 keeps = False
                 try:
@@ -152,9 +154,10 @@ class Soak:
                 except GONE as error:
                     self.tally.counts[f"requests broken off, {way}"] += 1
                     if way not in BREAKS_OFF:
-                        self.tally.fault(f"{work.method} {work.path} by the way {way}: {error!r}")
+                        self.tally.fault(f"{work.method} {work.path} by the way {way}, after {idle_s:.1f} s of silence: {error!r}")
                 finally:
                     self.due.task_done()
+                used = _now() if way == "clean" else used
                 if way == "clean":
                     kept = wire if keeps else None
                 if wire is not kept:

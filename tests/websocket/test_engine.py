@@ -204,7 +204,7 @@ async def test_leaving_ends_a_send_only_handler_within_a_second(after_leave):
 
 
 @virtual_time
-async def test_leaving_ends_a_handler_that_waits_on_anything():
+async def test_leaving_ends_a_handler_that_waits_on_anything(caplog):
     async def waits(scope, receiver):
         try:
             await asyncio.Event().wait()
@@ -218,6 +218,70 @@ async def test_leaving_ends_a_handler_that_waits_on_anything():
     hall.server.leave(1001)
     await hall.server.end()
     assert hall.journal == [True, "on_disconnect", "on_close"]
+    assert caplog.records == [], "cancelled at the first look, and not as one that did not end"
+
+
+@pytest.mark.parametrize(("late_s", "close"), [(0.3, (4001, "tab", "client")), (None, (1006, "", "client"))], ids=["told soon", "never told"])
+@virtual_time
+async def test_after_a_send_that_failed_the_server_may_still_tell_how_the_client_left(late_s, close):
+    hall = Hall(ticker)
+
+    async def app(scope, receive, send):
+        async def broken(event):
+            if event["type"] == "websocket.send":
+                failed_at.append(now())
+                if late_s is not None:
+                    asyncio.get_running_loop().call_later(late_s, hall.server.leave, 4001, "tab")
+                raise OSError("reset")
+            await send(event)
+
+        await hall(scope, receive, broken)
+
+    failed_at: list[float] = []
+    await hall.server.run(app)
+    assert hall.close == close
+    assert hall.scope["dropped"] == {"sends": 1, "messages": 0}
+    if late_s is None:
+        assert 0.5 <= now() - failed_at[0] <= 1
+
+
+@virtual_time
+async def test_an_effect_may_take_longer_than_a_send():
+    async def slow(effect, scope):
+        await asyncio.sleep(10)
+        return "done"
+
+    async def handler(scope, receiver):
+        scope["journal"].append((yield {"type": "slow"}))
+
+    hall = await Hall(handler, effects={"slow": slow}, hooks=False, send_s=1).run(deadline_s=60)
+    assert hall.journal == ["done"]
+    assert hall.close == (1000, "", "server")
+
+
+@virtual_time
+async def test_after_an_effect_a_send_may_block_no_longer_than_before():
+    async def quick(effect, scope):
+        return None
+
+    async def handler(scope, receiver):
+        yield {"type": "quick"}
+        yield ws_send("stuck")
+
+    began = now()
+    hall = await Hall(handler, effects={"quick": quick}, hooks=False, send_s=1, server={"stuck_after": 1, "after_leave": "block"}).run(deadline_s=60)
+    assert hall.close == (1006, "", "server")
+    assert now() - began < 3
+
+
+@virtual_time
+async def test_what_is_accepted_is_told_to_the_server_exactly():
+    async def offers(scope, receiver):
+        yield ws_send("hi")
+
+    hall = Hall(offers)
+    await hall.server.run(hall)
+    assert hall.server.sent[0] == {"type": "websocket.accept", "subprotocol": None, "headers": []}
 
 
 @virtual_time

@@ -57,6 +57,51 @@ def test_the_clients_queue_is_full_by_count_or_by_bytes():
     assert queue.take() is None
 
 
+@pytest.mark.parametrize("emptied", [ClientQueue.take, ClientQueue.discard])
+def test_bytes_alone_make_it_full_and_going_they_make_room(emptied):
+    queue = ClientQueue(100, 10)
+    assert queue.full_since is None and len(queue) == 0
+    for _ in range(3):
+        queue.put("a" * 9, 9)
+        assert not queue.full and len(queue) == 1
+        queue.put("b", 1)
+        assert queue.full and len(queue) == 2
+        while len(queue):
+            emptied(queue)
+        assert not queue.full
+
+
+async def test_what_waited_under_a_key_that_was_closed_is_not_expected_of_the_next_source_there():
+    class Reluctant(Given):
+        def take(self):
+            raise AssertionError("asked, though it never woke anybody")
+
+    mailbox, source = a_mailbox(), Given()
+    mailbox.open("s", source, 1)
+    source.say("x")
+    await mailbox.close("s")
+    mailbox.open("s", Reluctant(), 1)
+    assert mailbox.take() is None
+
+
+async def test_whoever_waits_is_told_that_the_client_has_left():
+    mailbox = a_mailbox()
+    waiting = mailbox.wait()
+    mailbox.hush()
+    assert waiting.done()
+
+
+async def test_nothing_joins_what_is_shut_and_every_source_is_closed():
+    mailbox, sources = a_mailbox(), [Given(), Given()]
+    for key, source in enumerate(sources):
+        mailbox.open(key, source, 1)
+    for closing in mailbox.shut():
+        await closing
+        with pytest.raises(EffectRefused, match="nothing can join"):
+            mailbox.open("late", Given(), 1)
+    assert [source.closed for source in sources] == [1, 1]
+
+
 async def test_whoever_waits_for_room_is_told_when_there_is_some():
     for make_room in (ClientQueue.take, ClientQueue.discard):
         queue = ClientQueue(1, 10)

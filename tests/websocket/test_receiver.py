@@ -215,6 +215,73 @@ async def test_a_message_that_is_too_large_is_the_end_whoever_reads():
         assert line.receiver.look(1.0) == "trouble"
 
 
+@pytest.mark.parametrize(
+    ("message", "size"),
+    [("x" * 10, 10), ("é" * 5, 10), (b"x" * 10, 10), (b"\xff" * 10, 10), ("\ud800" * 3, 9)],
+    ids=["ascii", "utf-8", "bytes", "bytes that are no ascii", "what no server sends"],
+)
+@pytest.mark.parametrize("ahead", [False, True], ids=["directly", "ahead"])
+async def test_a_message_is_measured_in_bytes_and_may_have_exactly_the_limit(message, size, ahead):
+    key = "text" if isinstance(message, str) else "bytes"
+    for limit in (size, size - 1):
+        line = Line({"type": "websocket.receive", key: message}, max_message_bytes=limit)
+        if ahead:
+            line.receiver.read_ahead()
+            await turns()
+        if limit == size:
+            assert await anext(line.receiver) == message
+        else:
+            with pytest.raises(CloseWith) as over:
+                await anext(line.receiver)
+            assert over.value.code == 1009
+        await line.stop()
+
+
+async def test_what_others_said_is_dropped_when_the_client_has_left_and_its_own_is_not():
+    class Source:
+        done = False
+
+        def open(self, wake, bound):
+            self.wake = wake
+
+        def take(self):
+            return {"type": "said"}
+
+        async def close(self):
+            pass
+
+    line, source = Line("a"), Source()
+    line.receiver.mailbox.open("s", source, 1)  # type: ignore[arg-type]
+    source.wake()
+    await turns()
+    line.push(LEAVES)
+    await turns()
+    assert await anext(line.receiver) == "a"
+    with pytest.raises(WSDisconnect):
+        await anext(line.receiver)
+    assert line.told == ["left", "back"]
+    await line.stop()
+
+
+async def test_after_the_end_the_end_is_told_whatever_was_before():
+    line = Line(LEAVES)
+    with pytest.raises(WSDisconnect):
+        await anext(line.receiver)
+    line.receiver.end(1000, "over")
+    with pytest.raises(WSDisconnect) as ended:
+        await anext(line.receiver)
+    assert (ended.value.code, ended.value.reason) == (1000, "over")
+
+
+async def test_whoever_has_left_is_not_idle():
+    line = Line(LEAVES, idle_s=10)
+    with pytest.raises(WSDisconnect):
+        await anext(line.receiver)
+    line.receiver.look(1.0)
+    assert line.receiver.look(100.0) is None
+    await line.stop()
+
+
 async def test_whoever_reads_directly_needs_nobody_ahead():
     line = Line("a")
     assert await anext(line.receiver) == "a"
@@ -246,7 +313,10 @@ async def test_full_for_too_long_without_ever_reading_is_send_only(caplog):
     await turns(10)
     loop = asyncio.get_running_loop()
     assert line.receiver.look(loop.time()) is None
+    assert not line.receiver.send_only
     assert line.receiver.look(loop.time() + 6) is None
+    assert line.receiver.send_only
+    assert "taken as send-only, 2 messages discarded" in caplog.text
     await turns(20)
     assert (line.receiver.discarded, line.receiver.left, line.told) == (6, (1001, "tab"), ["left"])
     with pytest.raises(RuntimeError, match="this conversation only sends"):
