@@ -136,9 +136,10 @@ class Attendance:
 
     # ---- for subscriptions
 
-    def count(self, channel: str) -> int:
-        """How many members of this node are in ``channel``."""
-        return len(self._own.get(channel, ()))
+    def is_full(self, channel: str, member: str, bound: int) -> bool:
+        """Has this node brought ``bound`` members to ``channel`` already, and is ``member`` none of them?"""
+        own = self._own.get(channel, {})
+        return len(own) >= bound and member not in own
 
     async def enter(self, channel: str, member: str, data: bytes, seconds: float) -> None:
         """One more socket of ``member``; returns when the backend has stored it."""
@@ -182,7 +183,7 @@ class Attendance:
             now = self._hall.now()
             if not self._is_needed():
                 self._renewed_at = None
-            elif self._renewed_at is None or now >= self._renewal():
+            elif is_new or self._renewed_at is None or now >= self._renewal():
                 has_lapsed = is_new or self._renewed_at is None or now - self._renewed_at >= LEASE_S
                 await within(CALL_S, self._renew(link))
                 if has_lapsed:  # the others may have taken this node's members for gone

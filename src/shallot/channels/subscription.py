@@ -107,6 +107,6 @@ async def _enter(hub: Hub, channel: Channel, wish: Wish, seconds: float, begin: 
 
 
 async def _appear(hub: Hub, channel: Channel, wish: Wish, member: str, seconds: float) -> None:
-    if hub.attendance.count(channel.name) >= channel.topic.max_members:
+    if hub.attendance.is_full(channel.name, member, channel.topic.max_members):
         raise EffectRefused(f"channel {channel.name!r} has {channel.topic.max_members} members on this machine already (the topic's max_members)")
     await hub.attendance.enter(channel.name, member, wish.data, seconds)
