@@ -93,9 +93,9 @@ def run_doctest(test: doctest.DocTest) -> None:
 
 @by_page
 def test_make_targets_exist(name: str) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     shell = [block.text for block in blocks_of(PAGES[name]) if block.language == "shell"]
-    named = re.findall(r"(?:^|`)make ([a-z]+)", "\n".join([*shell, *re.findall(r"`make [a-z]+`", PAGES[name].read_text())]), re.MULTILINE)
+    named = re.findall(r"(?:^|`)make ([a-z-]+)", "\n".join([*shell, *re.findall(r"`make [a-z-]+`", PAGES[name].read_text())]), re.MULTILINE)
     assert set(named) <= targets
 
 
@@ -103,8 +103,8 @@ def test_every_make_target_says_what_it_does() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
     assert phony
-    assert set(phony[1].split()) == set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
-    assert set(phony[1].split()) - {"system"} == set(re.findall(r"^([a-z]+):.*## \S", makefile, re.MULTILINE))
+    assert set(phony[1].split()) == set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(phony[1].split()) - {"system"} == set(re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE))
 
 
 @by_page
