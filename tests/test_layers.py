@@ -18,7 +18,7 @@ FLOORS = [
     ["limits", "codec", "codec.*"],
     ["effects", "deadline", "keys", "files", "keepalive", "threads", "options"],
     ["outcomes", "rates", "repeats", "error_pages"],
-    ["request", "response", "schemes", "tickets", "folder", "asgi", "validate", "body", "compose"],
+    ["request", "response", "resuming", "schemes", "tickets", "folder", "asgi", "validate", "body", "compose"],
     ["failures", "templates", "contract", "browser"],
     ["sending"],
     ["sessions", "sessions.*"],

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from .keys import CONVERSATION, EFFECTS, MESSAGES, REQUEST, RESPONSE, Key
-from .request import wants_events
+from .resuming import wants_events
 from .validate import HOP_BY_HOP, handshake_headers, header_writer, is_handshake
 
 __all__ = ["effect_faults", "message_faults", "request_faults", "response_faults"]

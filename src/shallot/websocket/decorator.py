@@ -12,7 +12,7 @@ from ..codec.cursors import END
 from ..compose import as_handler
 from ..deadline import DeadlinePassed, within
 from ..limits import check_limits
-from ..request import read_cursor, wants_events
+from ..resuming import read_cursor, wants_events
 from ..types import Conversation, ConversationHandler, ConversationLimits, Farewell, Greeting, Hooks, Response
 from .wire import is_dict
 
