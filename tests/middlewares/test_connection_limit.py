@@ -151,6 +151,15 @@ async def test_http_passes() -> None:
     assert [(await app(request("GET", "/")))["status"] for _ in range(3)] == [101] * 3
 
 
+async def test_a_conversation_by_events_has_a_place_like_any_other() -> None:
+    events = {"accept": "text/event-stream"}
+    app = apply_middleware(wrap_connection_limit(max_connections=1))(talking)
+    kept = await app(request("GET", "/", headers=events))
+    assert (await app(from_("192.0.2.1")))["status"] == (await app(request("GET", "/", headers=events)))["status"] == 503
+    end(kept)
+    assert (await app(from_("192.0.2.1")))["status"] == 101
+
+
 async def test_who_a_client_is_can_be_told() -> None:
     app = apply_middleware(wrap_connection_limit(max_per_client=1, client=lambda request: request["identity"]))(talking)
     kept = [await app({**from_("192.0.2.1"), "identity": who}) for who in ("ann", "bob", "ann", None, None)]

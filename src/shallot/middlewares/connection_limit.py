@@ -10,7 +10,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from ..codec.forwarded import plain_address
 from ..compose import middleware_factory
-from ..request import client_host, is_websocket
+from ..request import client_host, is_websocket, wants_events
 from ..response import problem, with_header
 from ..types import Handler, Middleware, NextMiddleware, Response
 
@@ -113,7 +113,7 @@ def wrap_connection_limit(
     failed, or left before the accept. Behind a proxy ``wrap_proxy`` goes outside, else all have one address; by session or user, put it inside what
     finds those out: ``client=lambda request: request["identity"]``. Wrong options are a ``ValueError``.
 
-    WebSocket: that is all it looks at; HTTP requests pass. The log tells of denials (INFO).
+    WebSocket: that is all it looks at, and at conversations over Server-Sent Events; other HTTP requests pass. The log tells of denials (INFO).
 
     >>> wrap_connection_limit(max_per_client=50).spec["options"]["max_connections"]
     10000
@@ -126,7 +126,7 @@ def wrap_connection_limit(
         connections = OpenConnections(max_connections, max_per_client)
 
         async def connection_limit(handler: Handler, request: Any) -> Response:
-            if not is_websocket(request):
+            if not (is_websocket(request) or wants_events(request)):
                 return await next_middleware(handler, request)
             slot = connections.enter(client(request))
             if isinstance(slot, int):
