@@ -66,6 +66,10 @@ def test_what_is_told_while_a_list_is_on_its_way_is_newer():
     crowd = Crowd()
     crowd.add(present("live", "leaves"))
     crowd.expect()
+    assert crowd.is_expecting
+    crowd.give_up()
+    assert not crowd.is_expecting
+    crowd.expect()
     crowd.add(present("live", "comes"))
     crowd.remove("live", "leaves")
     assert crowd.compare([present("live", "leaves")], {"live"}) == ([], [])

@@ -67,9 +67,9 @@ class Hub:
                 reader.finish(1012, "")
         await self.attendance.resign()
         self.line.is_over = True
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
             await asyncio.wait(self._tasks)
         self.line.fresh()
 
@@ -223,10 +223,13 @@ class Hub:
 
     async def _review(self, channel: Channel, crowd: Crowd) -> None:
         """Compare who is in a channel with what the backend knows."""
+        if crowd.is_expecting:
+            return
         crowd.expect()
         try:
             listed = await self.ask(lambda link: link.members(channel.name), ASK_S)
         except Unavailable as error:
+            crowd.give_up()
             log.debug("channel %.60r: its members were not read: %s; they will be, when there is a link again", channel.name, error)
             return
         others = [present for present in listed if present.node != self.node]

@@ -79,6 +79,14 @@ class Crowd:
         """A list of all is on its way: what is told from now on is newer than it."""
         self._touched = set()
 
+    def give_up(self) -> None:
+        """It will not come."""
+        self._touched = None
+
+    @property
+    def is_expecting(self) -> bool:
+        return self._touched is not None
+
     def compare(self, listed: Sequence[Present], alive: Collection[str]) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
         """Who joined and who left, by the list: nodes that are not ``alive`` keep their members, their end is another matter."""
         touched, self._touched = self._touched or set(), None
