@@ -18,7 +18,7 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run run-cluster test check unit live autobahn churn memory coverage optimized fuzz docs bench faults soak load mutation fmt system clean
+.PHONY: help run run-cluster test check unit live autobahn sweep churn memory coverage optimized fuzz docs bench faults soak load mutation fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -47,6 +47,9 @@ live: system $(VENV)/.autobahn  ## the tests on real servers, clients and browse
 
 autobahn: $(VENV)/.autobahn  ## the Autobahn test suite over our echo and over a raw ASGI one, on each server; GROUPS="9 12 13" SERVERS=granian for others
 	$(BIN)/python -m tests.autobahn.run $(if $(GROUPS),--groups $(GROUPS)) $(if $(SERVERS),--servers $(SERVERS))
+
+sweep: $(VENV)/.dev  ## cancel the work of every scene at each of its awaits, in four ways, and count them
+	$(BIN)/python -m tests.sweeps.scenes
 
 churn: system $(VENV)/.dev  ## 10,000 sockets opened and killed on a real server, and what they leave behind
 	LIVE_CYCLES=10000 $(BIN)/python -m pytest tests/live/test_churn.py -s -k "connecting and uvicorn and not h11 and not legacy"

@@ -183,8 +183,8 @@ async def ranges_of_a_static_file(sweep: Sweep) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "a.txt").write_bytes(b"x" * 200_000)
         app = build_server(apply_middleware(wrap_static(folder))(plainly(standard_not_found)))
-        await exchange(sweep, app, http_scope("GET", "/static/a.txt", headers={"range": "bytes=0-70000,100000-170000"}))
-        await exchange(Sweep(sweep.way, None), app, http_scope("GET", "/a.txt", headers={"range": "bytes=0-9,20-29"}))
+        server = await exchange(sweep, app, http_scope("GET", "/a.txt", headers={"range": "bytes=0-70000,100000-170000"}))
+        assert sweep.struck or server.sent[0]["status"] == 206
 
 
 async def a_form_with_a_file(sweep: Sweep) -> None:

@@ -129,7 +129,8 @@ def play(scene: Scene, way: Way, at: int | None) -> Run:
         before = held().files
         with generators_started() as started:
             try:
-                await scene(sweeping)
+                async with asyncio.timeout(10 * ENDS_WITHIN_S):
+                    await scene(sweeping)
             except (Exception, asyncio.CancelledError) as error:
                 if not (sweeping.struck and way == "with all other tasks"):  # what the scene itself needs was ended, too
                     found.append(f"the scene ended with {error!r}")
