@@ -40,6 +40,8 @@ TELLS_PER_S = 2
 SAYS_PER_S = 200
 AT_ONCE = 40
 SETTLE_S = 20.0
+KEEP_S = 3.0
+"""For how long a connection is used again: servers give one up after five seconds of silence, which may be while the next request is under way."""
 WARM = 1 / 2
 """Of the time, before memory is looked at."""
 MOST_GROWTH = 1 * MIB
@@ -146,6 +148,9 @@ class Soak:
             while True:
                 work, way = await self.due.get()
                 idle_s = _now() - used
+                if kept is not None and idle_s > KEEP_S:
+                    kept.drop()
+                    kept = None
                 wire = kept if way == "clean" and kept is not None else await Wire.connect(self.ports[way])
                 keeps = False
                 try:
