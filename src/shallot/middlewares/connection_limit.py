@@ -10,8 +10,10 @@ from weakref import WeakSet, WeakValueDictionary
 
 from ..codec.forwarded import plain_address
 from ..compose import middleware_factory
-from ..request import client_host, is_websocket, wants_events
+from ..request import client_host, is_websocket
+from ..resuming import wants_events
 from ..response import problem, with_header
+from ..resuming import wants_events
 from ..types import Handler, Middleware, NextMiddleware, Response
 
 __all__ = ["OpenConnections", "Slot", "by_client", "connection_limit_response", "wrap_connection_limit"]
