@@ -11,7 +11,6 @@ from weakref import WeakSet, WeakValueDictionary
 from ..codec.forwarded import plain_address
 from ..compose import middleware_factory
 from ..request import client_host, is_websocket
-from ..resuming import wants_events
 from ..response import problem, with_header
 from ..resuming import wants_events
 from ..types import Handler, Middleware, NextMiddleware, Response
