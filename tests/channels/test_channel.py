@@ -437,3 +437,16 @@ async def test_a_reader_that_blocks_and_leaves_with_nobody_waiting():
     assert reader.holds_up
     await reader.close()
     await channel.has_room()
+
+
+async def test_who_enters_is_compared_with_nobody(monkeypatch):
+    post = Post()
+    channel = Channel("room", Topic(lag=2), post)
+    channel.attached(at(0))
+    looks, limit = [], Reader.limit
+    monkeypatch.setattr(Reader, "limit", lambda *args: looks.append(args) or limit(*args))
+    readers = [listen(channel) for _ in range(50)]
+    assert len(looks) == 50
+    for offset in range(1, 5):
+        channel.message(E, entry(offset))
+    assert all(reader.end == (1013, "too slow") for reader in readers)

@@ -66,6 +66,7 @@ class Channel:
         self._again = False
         self._reading: asyncio.Task[None] | None = None
         self._limits = 0, 0
+        """How far the chain may grow before some reader may be too far behind."""
         self._batch: tuple[tuple[Position, Position, int], dict[str, Any]] | None = None
         self._held: dict[Reader, None] = {}
         """Readers that publishers wait for."""
@@ -220,7 +221,8 @@ class Channel:
 
     def enter(self, reader: Reader) -> None:
         self.readers[reader] = None
-        self._check_lag()
+        seq, size = reader.limit(self.topic.lag, self.topic.lag_bytes)
+        self._limits = min(self._limits[0], seq), min(self._limits[1], size)
 
     def leave(self, reader: Reader) -> None:
         if reader in self.readers:
