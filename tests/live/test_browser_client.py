@@ -22,7 +22,8 @@ pytestmark = pytest.mark.needs("chromium")
 BEGIN = """([path, options]) => {
     window.seen = []; window.told = []
     window.room = connect(path, { minWait: 50, maxWait: 400, patience: 1, ...options })
-    for (const type of ["state", "gap", "close", "unsent"]) room.addEventListener(type, ({ detail }) => told.push([type, detail?.state ?? detail?.reason ?? detail]))
+    const tell = ({ type, detail }) => told.push([type, detail?.state ?? detail?.reason ?? detail])
+    for (const type of ["state", "gap", "close", "unsent"]) room.addEventListener(type, tell)
     room.addEventListener("message", ({ detail: { data } }) => { if (data.type == "channel.message") seen.push([data.channel.at(-1), data.data]) })
 }"""
 
