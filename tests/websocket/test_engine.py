@@ -1077,6 +1077,29 @@ async def test_the_servers_cancellation_closes_runs_hooks_and_is_passed_on(where
 
 
 @virtual_time
+async def test_a_text_yielded_after_the_servers_cancellation_is_refused_too():
+    async def handler(scope, receiver):
+        yield ws_send("tick")
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            try:
+                yield ws_send("bye")
+            except EffectRefused as refused:
+                scope["journal"].append(type(refused).__name__)
+            raise
+
+    hall = Hall(handler, hooks=False).start()
+    await asyncio.sleep(0.1)
+    task = hall.server.task
+    assert task is not None
+    task.cancel()
+    await asyncio.wait([task])
+    assert hall.journal == ["EffectRefused"]
+    assert hall.sent == [ws_send("tick"), close(1012)]
+
+
+@virtual_time
 async def test_a_second_cancellation_during_clean_up_keeps_nothing_from_running():
     async def handler(scope, receiver):
         yield after(50, "late")
