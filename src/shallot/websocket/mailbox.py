@@ -95,7 +95,7 @@ class SharedMailbox(Mailbox):
         self._sources[key] = source
         try:
             self.on_open()
-            source.open(partial(self.wake, key), bound)
+            source.open(partial(SharedMailbox.wake, self, key), bound)
         except BaseException:
             del self._sources[key]
             raise
