@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +90,24 @@ async def test_messages_survive_the_death_of_the_server():
         async with linked(own) as (link, _):
             assert (await link.heads(["survives"]))["survives"] == stored
             assert (await link.publish("survives", b"1", "one", KEPT)).duplicate
+
+
+async def test_a_user_that_may_do_nothing_else():
+    """The rights that docs/howto/channels-on-nats.md names."""
+    page = (Path(__file__).parents[2] / "docs/howto/channels-on-nats.md").read_text()
+    (rights,) = re.findall(r"```text\n(authorization .*?)```", page, re.DOTALL)
+    with Nats(rights.replace("$NATS_PASSWORD", "secret")) as own:
+        url = own.url.replace("//", "//app:secret@")
+        async with nats_channels(url, {"room": {"presence": True}}) as one, nats_channels(url, {"room": {"presence": True}}) as other:
+            async with other.subscription("room", member={"id": "ann"}) as messages:
+                first = (await one.publish("room", 1))["cursor"]
+                await one.publish("room", 2)
+                heard = [await anext(messages) for _ in range(3)]
+                assert [message.get("data") for message in heard] == [None, 1, 2]
+                assert await one.members("room") == {"ann": {"id": "ann"}}
+            async with one.subscription("room", cursor=first) as messages:
+                assert (await anext(messages))["data"] == 2
+            assert [message["data"] for message in await one.history("room")] == [1, 2]
 
 
 async def test_nobody_there():

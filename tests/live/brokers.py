@@ -181,6 +181,10 @@ class Nats(Broker):
 
     needs = "nats-server"
 
+    def __init__(self, config: str = "", *, durable: bool = False) -> None:
+        super().__init__(durable=durable)
+        self._config = config
+
     @property
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.port}"
@@ -189,7 +193,7 @@ class Nats(Broker):
         return ["nats-server", "-c", str(self.folder / "conf")]
 
     def prepare(self) -> None:
-        (self.folder / "conf").write_text(f'listen: 127.0.0.1:{self.port}\nmax_payload: 8MB\njetstream {{ store_dir: "{self.folder}/data" }}\n')
+        (self.folder / "conf").write_text(f'listen: 127.0.0.1:{self.port}\nmax_payload: 8MB\njetstream {{ store_dir: "{self.folder}/data" }}\n{self._config}')
 
     def kill(self) -> None:
         super().kill()
