@@ -2,7 +2,7 @@
 
     python -m benchmarks [--quick] [STAGE ...]
 
-Stages: timing, instructions, servers, growth, memory, steps; all without one. ``--quick`` takes a tenth of the time and stores nothing.
+Stages: timing, instructions, servers, growth, memory, fanout, latency, steps; all without one. ``--quick`` takes a tenth of the time and stores nothing.
 ``report`` only writes the pages in docs/topics anew from what is stored.
 """
 
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import growth, instructions, servers, steps, timing
+from . import fanout, growth, instructions, latency, servers, steps, timing
 from .frameworks import FRAMEWORKS, ROOT, environment
 from .report import show, store, write_pages
 
@@ -34,6 +34,8 @@ STAGES: Mapping[str, Callable[..., Any]] = {
     "servers": servers.measure_all,
     "growth": growth.measure_all,
     "memory": measure_memory,
+    "fanout": fanout.measure_all,
+    "latency": latency.measure_all,
     "steps": steps.measure_all,
 }
 

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FRAMEWORKS", "PEERS", "ROOT", "child", "circumstances", "environment"]
+__all__ = ["BROKERS", "FRAMEWORKS", "MEASURED", "PEERS", "ROOMS", "ROOT", "child", "circumstances", "environment"]
 
 ROOT = Path(__file__).parents[1]
 EARLIER = ROOT / "benchmarks" / ".venv" / "earlier"
@@ -22,6 +22,8 @@ EARLIER = ROOT / "benchmarks" / ".venv" / "earlier"
 PEERS = ("blacksheep", "falcon", "starlette", "litestar", "fastapi", "quart", "earlier")
 FRAMEWORKS = ("ours", *PEERS)
 MEASURED = ("shallot", *PEERS[:-1], "msgspec", "orjson", "uvloop", "uvicorn", "granian", "hypercorn")
+ROOMS = ("shallot", "litestar", "starlette", "broadcaster", "python-socketio", "channels", "channels-redis", "django", "uvloop", "uvicorn", "granian", "picows")
+BROKERS = ("shallot", "redis", "nats-py", "asyncpg", "uvloop")
 
 
 def environment(framework: str) -> dict[str, str]:
@@ -39,13 +41,13 @@ def child(module: str, *arguments: object, framework: str = "ours", under: Seque
     return json.loads(done.stdout)
 
 
-def circumstances() -> dict[str, Any]:
+def circumstances(measured: Sequence[str] = MEASURED) -> dict[str, Any]:
     """Date, machine and versions: what a figure needs to mean anything."""
     return {
         "date": date.today().isoformat(),
         "python": platform.python_version(),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
-        "versions": {**{name: _version(name) for name in MEASURED}, "earlier": "1.0.0"},
+        "versions": {**{name: _version(name) for name in measured}, **({"earlier": "1.0.0"} if measured is MEASURED else {})},
     }
 
 

@@ -141,7 +141,7 @@ IDLE = 5000
 
 
 async def weigh() -> dict[str, int]:
-    """Bytes that Python allocates for each of 5,000 idle subscriptions: in code, and of a conversation above the same conversation without one."""
+    """Bytes that Python allocates for each of 5,000 idle subscriptions: in code, and in a conversation above the same conversation without it."""
     from shallot import build_server, subscribe, websocket
 
     channels = memory_channels()
@@ -153,18 +153,19 @@ async def weigh() -> dict[str, int]:
 
         each = await _grown(in_code)
         bare = await _grown(_without_a_subscription(stack))
-    conversations: dict[str, int] = {}
-    for what in ("with", "without"):
+    conversations: list[int] = []
+    for count in range(3):
 
         @websocket
-        async def hear(scope: Any, receiver: Any, what: str = what) -> AsyncIterator[Any]:
-            if what == "with":
-                yield subscribe("room")
+        async def hear(scope: Any, receiver: Any, count: int = count) -> AsyncIterator[Any]:
+            for number in range(count):
+                yield subscribe(f"room {number}")
             async for _ in receiver:
                 pass
 
-        conversations[what] = await _of_conversations(build_server(hear, resources={"channels": memory_channels()}))
-    return {"in code": each - bare, "in a conversation": conversations["with"] - conversations["without"]}
+        conversations.append(await _of_conversations(build_server(hear, resources={"channels": memory_channels()})))
+    none, one, two = conversations
+    return {"in code, its context manager included": each - bare, "the first of a conversation": one - none, "each further one": two - one}
 
 
 def _without_a_subscription(stack: AsyncExitStack) -> Callable[[int], Awaitable[None]]:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .frameworks import FRAMEWORKS, PEERS, ROOT, circumstances
+from .fanout import TITLES, WINDOWS
+from .frameworks import BROKERS, FRAMEWORKS, MEASURED, PEERS, ROOMS, ROOT, circumstances
 from .works import WORKS
 
 __all__ = ["show", "store", "write_pages"]
@@ -17,13 +18,16 @@ STEPS_PAGE = ROOT / "docs" / "topics" / "where-the-time-goes.md"
 
 Rows = Iterator[Sequence[object]]
 
+VERSIONS = {"fanout": ROOMS, "latency": BROKERS}
+"""Whose versions matter for a stage, where it is not everybody's."""
+
 AIMS = {"hello": 0.25, "routed": 0.30, "post": 0.35, "message": 0.55, "connect": 0.20}
 """The ratios that we set out to reach."""
 
 
 def store(stage: str, figures: Any) -> None:
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{stage}.json").write_text(json.dumps({**circumstances(), "figures": figures}, indent=1) + "\n")
+    (RESULTS / f"{stage}.json").write_text(json.dumps({**circumstances(VERSIONS.get(stage, MEASURED)), "figures": figures}, indent=1) + "\n")
 
 
 def show(stage: str, figures: Any) -> str:
@@ -161,6 +165,47 @@ def _memory(figures: Any) -> Iterator[Rows]:
     yield rows()
 
 
+def _fanout(figures: Any) -> Iterator[Rows]:
+    def scene(title: str, casts: Any) -> Rows:
+        yield [title, *(f"{window}: deliveries for a second of CPU (ratio)" for window in WINDOWS), "delay in bursts, ms: p50", "p99", "client's core"]
+        for name, row in casts.items():
+            if "complaint" in row:
+                yield [TITLES[name], row["complaint"].replace("|", "/"), *[""] * 4]
+                continue
+            bursts = row[[*WINDOWS][-1]]
+            shown = [f"{row[window]['per_cpu_s']:,} ({row[window]['ratio']:.2f})" for window in WINDOWS]
+            yield [TITLES[name], *shown, f"{bursts['p50']:.0f}", f"{bursts['p99']:.0f}", f"{bursts['share']:.0%}"]
+
+    def stuck(casts: Any) -> Rows:
+        yield ["1,000 readers and one that reads nothing, on uvicorn", "p99 without it, ms", "beside it", "ratio"]
+        for name, row in casts.items():
+            if "complaint" in row:
+                yield [TITLES[name], "", row["complaint"].replace("|", "/"), ""]
+                continue
+            for window in WINDOWS:
+                yield [f"{TITLES[name]}, {window}", row[window]["without"], row[window]["beside"], f"{row[window]['ratio']:.2f}"]
+
+    for title, casts in figures["scenes"].items():
+        yield scene(title, casts)
+    if "stuck" in figures:
+        yield stuck(figures["stuck"])
+
+
+def _latency(figures: Any) -> Iterator[Rows]:
+    def delays() -> Rows:
+        yield ["", "ours, ms: p50", "p99", "the bare library, ms: p50", "p99", "ours / bare, medians"]
+        for name, row in figures["latency"].items():
+            yield [name, *(f"{row[who][cut]:.3f}" for who in ("ours", "bare") for cut in ("p50", "p99")), f"{row['ratio']:.2f}"]
+
+    def weights() -> Rows:
+        yield ["an idle subscription", "bytes"]
+        for what, size in figures["bytes"].items():
+            yield [what, f"{size:,}"]
+
+    yield delays()
+    yield weights()
+
+
 def _steps(figures: Any) -> Iterator[Rows]:
     def rows(name: str, steps: Any) -> Rows:
         yield [WORKS[name].title, "µs", "share"]
@@ -202,6 +247,22 @@ SECTIONS: Mapping[str, tuple[str, str, Callable[[Any], Iterator[Rows]]]] = {
         _growth,
     ),
     "memory": ("An idle WebSocket", "Growth of uvicorn's resident memory for each idle socket.", _memory),
+    "fanout": (
+        "From one to many",
+        "One socket says messages of 200 bytes, all others hear them: deliveries for a second of the server's CPU, and relative to a hand-written loop over\n"
+        "sockets in the same round. One at a time: the next is said when all have heard the last; in bursts: twenty are under way. The client (picows) checks\n"
+        "that every socket hears every message once and in order; who loses one has no figure. The server has one core, the client the other. By hand one\n"
+        "process is all there is, through Redis too. Ours forwards the whole message as JSON, with its id and cursor; the others forward the text.",
+        _fanout,
+    ),
+    "latency": (
+        "From the publish to the delivery",
+        "In one process, one message of 200 bytes at a time, on throw-away brokers that flush nothing to the disk. The bare library does the nearest thing\n"
+        "that it offers: a queue; PUBLISH; a JetStream publish and its ordered consumer; an INSERT with NOTIFY. It has no ids, cursors or recovery.\n"
+        "Below, what Python allocates for an idle subscription on channels in memory; the first one of a conversation brings a mailbox, and a task that reads\n"
+        "the client beside it.",
+        _latency,
+    ),
     "steps": (
         "Step by step",
         "Each step of a request is done alone, many times. A message is measured by layers: the hand-written loop, then the same with a handler that is an\n"
