@@ -305,6 +305,29 @@ def test_a_task_group_of_the_backends_that_fails_ends_the_link(swallow):
 
 
 @virtual_time
+async def test_whoever_cancels_it_ends_it():
+    """As a loop does at its end, whose tasks have to be gone."""
+
+    async def fail(link):
+        await asyncio.sleep(0.1)
+        raise LinkLost("once")
+
+    duties = [fail]
+
+    async def duty(link):
+        await (duties.pop()(link) if duties else asyncio.sleep(3600))
+
+    line = Line(Wire(), News(), [duty])
+    task = asyncio.create_task(line.run())
+    await asyncio.sleep(5)
+    assert line.links == 2
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    line.fresh()
+
+
+@virtual_time
 async def test_connecting_and_leaving_have_deadlines():
     wire = Wire()
     wire.connecting_s = 3600

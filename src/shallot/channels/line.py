@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from random import uniform
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from ..deadline import DeadlinePassed, within
 from ..errors import Unavailable
@@ -93,7 +93,8 @@ class Line:
     # ---- life
 
     async def run(self) -> None:
-        """Connect, and connect again, until cancelled after ``is_over`` was set."""
+        """Connect, and connect again, until cancelled; ``is_over`` says that whatever goes wrong now is the end."""
+        task = cast("asyncio.Task[None]", asyncio.current_task())
         first, longest = PAUSES_S
         pause = first
         while True:
@@ -102,6 +103,10 @@ class Line:
             except (Exception, BaseExceptionGroup, asyncio.CancelledError) as error:
                 if self.is_over:
                     return
+                if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                    raise
+                while task.cancelling():  # by a task group that fell: Python 3.11 forgets to take that back
+                    task.uncancel()
                 reasons = _leaves(error)  # of a cancellation that nobody asked for, a task group of the backend's kept the reason
                 self.failure = reasons[0]
                 pause = first if self._link is not None else min(2 * pause, longest)

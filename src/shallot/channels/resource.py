@@ -28,6 +28,7 @@ __all__ = ["Channels"]
 MAX_BATCH = 1000
 MAX_HISTORY = 1000
 MAX_MEMBER_BYTES = 8192
+COUNTERS = "published", "duplicates", "repeats", "reads", "gaps", "skipped", "audits"
 
 
 class Channels:
@@ -106,7 +107,8 @@ class Channels:
         backend), ``reads``, ``gaps``, ``skipped`` (messages, by slow readers' policies), ``audits`` (that found something), ``links``."""
         hub = self._running
         readers = sum(len(channel.readers) for channel in hub.channels.values())
-        return {**hub.counters, "links": hub.line.links, "channels": len(hub.channels), "readers": readers}
+        counted = {name: hub.counters[name] for name in COUNTERS}
+        return {"channels": len(hub.channels), "readers": readers, **counted, "links": hub.line.links}
 
     # ---- for everybody
 
