@@ -17,11 +17,23 @@ TREES = {name: ast.parse(path.read_text(), str(path)) for name, path in FILES.it
 MAX_LINES = 300
 
 SLEEPERS = {
+    "channels/hub.py": "compares positions now and then, and a while after the backend's answer",
+    "channels/line.py": "pauses between two attempts to connect",
+    "channels/postgres.py": "sweeps now and then",
+    "channels/postgres_link.py": "asks now and then what no word has told",
+    "testing/channels_aids.py": "looks for what happens elsewhere",
+    "testing/channels_hearing.py": "lets messages of another program expire",
+    "testing/channels_nodes.py": "lets leases of another program expire",
+    "testing/channels_storing.py": "lets messages of another program expire",
+    "testing/channels_unruly.py": "delays, on purpose",
+    "testing/cuts.py": "plays a scenario on virtual time",
+    "testing/plays.py": "plays a scenario on virtual time",
     "testing/sockets.py": "expects nothing, for a time",
 }
 """file -> why it must sleep: a wait for an event is better. (``sleep(0)`` is none: it lets others run.)"""
 
 SWALLOWERS = {
+    "channels/line.py": "what the backend's own task group cancelled is a broken link; what others ask for is raised",
     "deadline.py": "_resume hands what is thrown at it on to the work, which answers",
     "keepalive.py": "hands on what cancels it to the step that waits, and takes back what it cancelled itself",
     "websocket/engine.py": "cancels its own handler, and takes that cancellation back (uncancel)",

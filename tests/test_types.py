@@ -29,7 +29,11 @@ def keys(kind: Any) -> tuple[set[str], set[str]]:
 @pytest.mark.parametrize(
     ("kind", "required", "optional"),
     [
-        (types.Response, {"status"}, {"headers", "body", "stream", "file", "cookies", "effects", "websocket", "session", "rotate_session", "flash", "compress"}),
+        (
+            types.Response,
+            {"status"},
+            {"headers", "body", "stream", "file", "cookies", "effects", "websocket", "session", "rotate_session", "flash", "compress"},
+        ),
         (types.RouteMatch, {"path", "methods", "name", "data"}, set()),
         (
             types.RouteData,

@@ -22,6 +22,7 @@ StreamBody = Callable[[Scope], bool | int]
 GRACE_S = 5.0
 """For so long ``body_min_rate`` asks nothing: connections begin slowly."""
 TOO_SLOW = "the body came too slowly"
+"""What a 408 is logged with."""
 ABANDONED = (
     "nobody read this request's stream for body_s while its response streamed: it was given up, so that the client's leaving is noticed. "
     "Read it to its end first, or raise the limit body_s"

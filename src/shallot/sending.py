@@ -24,6 +24,7 @@ log = logging.getLogger("shallot")
 TURN_EVERY = 64
 """After so many chunks the loop gets a turn: to a client that has left ``send`` never waits, and a stream without an await of its own would keep the loop."""
 LEFT = "the client left before the end of the response"
+"""What a cut is logged with that is the client's own."""
 _READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)  # not blocking: to open a pipe must not wait for its writer
 
 Work = Callable[[Callable[[], bool]], Coroutine[Any, Any, bytes]]

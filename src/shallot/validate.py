@@ -17,6 +17,7 @@ log = logging.getLogger("shallot")
 RawHeaders = list[tuple[bytes, bytes]]
 """Header lines as ASGI's events carry them."""
 WriteHeaders = Callable[[Any, Mapping[str, Any]], RawHeaders]
+"""``(response, request)`` -> the header lines of the event that starts the response."""
 
 HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
 """What belongs to one connection (RFC 9110 7.6.1): the server's to say, and forbidden over HTTP/2."""

@@ -39,7 +39,9 @@ __all__ = [
 ]
 
 ID = "Shallot-Id"
+"""The header that carries a message's id, percent-encoded."""
 KEPT = "Shallot-Kept"
+"""The header that carries how much of the channel is kept: messages and seconds."""
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 """Store this only if the newest message of the subject has this number."""
 
@@ -137,6 +139,7 @@ def format_token(text: str) -> str:
 
 
 def parse_token(token: str) -> str:
+    """The counterpart of ``format_token``."""
     return unquote(token)
 
 
@@ -149,6 +152,7 @@ def format_headers(channel: str, identity: str, kept: Kept) -> dict[str, str]:
 
 
 def parse_record(number: int, subject: str, headers: Mapping[str, str], data: bytes, time: float) -> Record:
+    """A message of a stream as it is stored, from its headers and its data."""
     keep, ttl_s = headers.get(KEPT, NO_KEPT).split(" ")
     return Record(number, subject, unquote(headers.get(ID, "")), int(keep), float(ttl_s), data, time)
 

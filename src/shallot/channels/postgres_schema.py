@@ -252,6 +252,7 @@ def format_schema(schema: str) -> str:
 
 
 def format_statements(schema: str) -> Statements:
+    """All statements, for the tables in ``schema``."""
     texts = (_EXISTS, _PUBLISH, _HEADS, _TOUCH, _READ, _RECENT, _LEASE, _JOIN, _LEAVE, _MEMBERS, _MEMBER, _SWEEP)
     return Statements(*(_format(text, schema) for text in texts))
 

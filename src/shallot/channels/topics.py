@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from fnmatch import translate
 from math import isfinite
-from re import Pattern, compile
+from re import Pattern
 from typing import Any, NamedTuple, TypeAlias, cast, get_args
 
 from ..types import SlowReader
@@ -17,6 +18,7 @@ Allow: TypeAlias = Callable[[Any, str], Any]
 """``f(scope, channel) -> bool``, or async: may this conversation hear the channel?"""
 
 POLICIES: tuple[str, ...] = get_args(SlowReader)
+"""What may become of a reader that falls behind."""
 
 
 class Topic(NamedTuple):
@@ -66,7 +68,7 @@ class Topics:
         for pattern, settings in (topics or {}).items():
             if not isinstance(pattern, str) or not pattern:  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"topics: a pattern is a str like 'chat:*', not {pattern!r}")
-            self._rows.append((compile(translate(pattern)), _topic(f"topics[{pattern!r}]", settings, local=local)))
+            self._rows.append((re.compile(translate(pattern)), _topic(f"topics[{pattern!r}]", settings, local=local)))
 
     def find(self, channel: str) -> Topic:
         """The settings of ``channel``."""
@@ -78,6 +80,7 @@ class Topics:
 
 
 def check_slow(where: str, slow: object, *, local: bool) -> SlowReader:
+    """``slow``, if it is one of ``POLICIES`` that this backend can hold to; ``ValueError`` names ``where`` it stands."""
     if slow not in POLICIES:
         raise ValueError(f"{where}: 'slow' must be one of {', '.join(POLICIES)}; got {slow!r}")
     if slow == "block" and not local:

@@ -20,6 +20,7 @@ SECRETS: Sequence[str] = (
 """Patterns of names, in lower case. What stands under such a name, at any depth, in headers, cookies, a query, effects and JSON messages, is not written."""
 
 REDACTED = "[redacted]"
+"""Stands for what is not written."""
 
 
 class Exchange(NamedTuple):

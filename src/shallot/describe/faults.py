@@ -9,35 +9,7 @@ from typing import Any
 from ..types import Spec
 from .views import View
 
-__all__ = [
-    "KNOWN_KEYS",
-    "NEEDS",
-    "OUTSIDE",
-    "body_unbounded",
-    "channels_in_memory",
-    "compress_with_session",
-    "cors_wide_credentials",
-    "csrf_off",
-    "debug_on",
-    "hosts_missing",
-    "hosts_open",
-    "https_missing",
-    "layer_missing",
-    "layer_order",
-    "lint_on",
-    "proxy_trusts_all",
-    "rate_limit_in_memory",
-    "security_headers_missing",
-    "server_flags",
-    "session_cookie_insecure",
-    "session_cookie_open",
-    "session_in_memory",
-    "session_key_known",
-    "sockets_unbounded",
-    "static_follows_links",
-    "ws_origin_missing",
-    "ws_origin_open",
-]
+__all__ = ["KNOWN_KEYS", "NEEDS", "OUTSIDE"]
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 KNOWN_KEYS = ("change", "secret", "example", "default", "password", "insecure", "0123456789", "abcdefgh", "qwerty", "your-key", "xxxx", "test")

@@ -187,7 +187,8 @@ def _copy_value(value: Any) -> Any:
     """Dicts and lists are copied; all else is compared as it is."""
     if type(value) is dict:
         return _copy(value)
-    return list(map(_copy_value, value)) if type(value) is list else value
+    items: list[Any] = value if type(value) is list else []  # pyright: ignore[reportUnknownVariableType]
+    return [_copy_value(one) for one in items] if type(value) is list else value
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -14,8 +14,11 @@ from ..channels.contract import Backend, Entry, Kept, Link, Present, Sink, Store
 __all__ = ["KEPT", "SHORT", "SMALL", "Cases", "Recorder", "case", "equal", "until"]
 
 KEPT = Kept(100, 300.0, 60.0)
+"""More than a case publishes, for longer than it lasts."""
 SMALL = Kept(3, 300.0, 60.0)
+"""So few messages that some are trimmed."""
 SHORT = Kept(100, 1.0, 60.0)
+"""So short a time that messages expire."""
 
 
 class Recorder(Sink):
@@ -85,7 +88,7 @@ class Cases:
     """How long one case may take."""
 
     def make(self) -> Backend:
-        raise NotImplementedError("BackendSuite: def make(self) -> Backend; each call may give the same backend or another one on the same store")
+        raise TypeError("BackendSuite: def make(self) -> Backend; each call may give the same backend or another one on the same store")
 
     # ---- aids
 

@@ -168,8 +168,8 @@ class NodeCases(Cases):
         async with self.node() as one, self.node() as other:
             equal(await one.history(channel), [])
             cursors = [(await one.publish(channel, number))["cursor"] for number in range(10)]
-            equal([message["data"] for message in await other.history(channel)], [7, 8, 9])
-            equal([message["data"] for message in await other.history(channel, limit=2)], [8, 9])
+            equal([message.get("data") for message in await other.history(channel)], [7, 8, 9])
+            equal([message.get("data") for message in await other.history(channel, limit=2)], [8, 9])
             equal([message["cursor"] for message in await other.history(channel, limit=2)], cursors[8:])
 
     @case

@@ -98,6 +98,7 @@ ENDS: Mapping[str, End] = {
     "send blocks, then the client leaves": End(_get_stuck_then(_leave), "raise", ("send",)),
     "send blocks, then the server cancels": End(_get_stuck_then(_cancel), "raise", ("send",)),
 }
+"""Each way to end, by what it is called."""
 
 
 class CutLoop(VirtualLoop):

@@ -21,6 +21,7 @@ BEFORE = pytest.StashKey[Held]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
     config.addinivalue_line("markers", "leaks: leaves something behind on purpose; not looked at")
 
 

@@ -26,27 +26,9 @@ class Receiver:
     """
 
     __slots__ = (
-        "_ahead",
-        "_escort",
-        "_heard",
-        "_heard_at",
-        "_is_busy",
-        "_limits",
-        "_mailbox",
-        "_messages",
-        "_over",
-        "_owner",
-        "_receive",
-        "_refusals",
-        "_safe_length",
-        "_shared",
-        "_tell",
-        "_waiting",
-        "discarded",
-        "left",
-        "never_read",
-        "send_only",
-        "trouble",
+        *("_ahead", "_escort", "_heard", "_heard_at", "_is_busy", "_limits", "_mailbox", "_messages"),
+        *("_over", "_owner", "_receive", "_refusals", "_safe_length", "_shared", "_tell", "_waiting"),
+        *("discarded", "left", "never_read", "send_only", "trouble"),
     )
 
     def __init__(self, receive: Receive, limits: AllLimits, owner: asyncio.Task[Any], now: float, tell: Callable[[str], None], *, reads: bool = True) -> None:
