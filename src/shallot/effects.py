@@ -147,7 +147,7 @@ def subscribe(
 
     ``cursor``   where to go on: the ``cursor`` of the last message that the client has seen
     ``slow``     when this reader falls too far behind: ``"close"``, ``"oldest"``, ``"newest"``, ``"latest"``, ``"block"``; left out: the channel's setting
-    ``batch``    hand over up to so many waiting messages as one, with ``items`` in place of ``data``
+    ``batch``    hand over up to so many waiting messages as one, with ``items`` in place of ``data``, at most a hundred times a second
     ``member``   be present in the channel as this: a dict with an ``id`` (``str``); ``ValueError`` on a channel without presence
 
     >>> subscribe("chat:lobby", member={"id": "ann"})

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from shallot.channels.channel import MAX_EARLY, PAGE, Channel
+from shallot.channels.channel import GATHER_S, MAX_EARLY, PAGE, Channel
 from shallot.channels.contract import Entry, Page, Position
 from shallot.channels.reader import Reader
 from shallot.channels.topics import Topic
@@ -450,3 +450,28 @@ async def test_who_enters_is_compared_with_nobody(monkeypatch):
     for offset in range(1, 5):
         channel.message(E, entry(offset))
     assert all(reader.end == (1013, "too slow") for reader in readers)
+
+
+@virtual_time
+async def test_readers_of_batches_let_gather_what_comes_soon_after():
+    _, channel, one = opened(0)
+    many = listen(channel, batch=10)
+    woken: list[str] = []
+    for name, reader in (("one", one), ("many", many)):
+        assert reader.take() is None
+        reader.open(lambda first=False, name=name: woken.append(name), 1)
+    channel.message(E, entry(1))
+    assert woken == ["one", "many"], "the first does not wait"
+    assert one.take()["data"] == 1 and [item["data"] for item in many.take()["items"]] == [1]
+    for offset in (2, 3):
+        channel.message(E, entry(offset))
+        assert one.take()["data"] == offset
+    assert woken == ["one", "many", "one", "one"]
+    await asyncio.sleep(GATHER_S)
+    assert woken[4:] == ["many"] and [item["data"] for item in many.take()["items"]] == [2, 3]
+    await asyncio.sleep(2 * GATHER_S)
+    channel.message(E, entry(4))
+    channel.leave(one)
+    channel.leave(many)
+    await asyncio.sleep(2 * GATHER_S)
+    assert woken[5:] == ["one", "many"]

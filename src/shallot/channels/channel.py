@@ -17,7 +17,7 @@ from .presence import Crowd
 from .reader import Reader
 from .topics import Topic
 
-__all__ = ["ASK_S", "PAGE", "Channel", "Station"]
+__all__ = ["ASK_S", "GATHER_S", "PAGE", "Channel", "Station"]
 
 log = logging.getLogger("shallot.channels")
 
@@ -25,6 +25,8 @@ PAGE = 256
 """How many messages are asked for at a time."""
 ASK_S = 5.0
 """How long a read may take, the wait for a link included."""
+GATHER_S = 0.01
+"""How often at most readers of batches are woken. The first message after a pause does not wait; what comes this soon after it comes as one."""
 MAX_EARLY = 1024
 """How many messages wait for the end of a read; what comes beyond them is read, too."""
 
@@ -55,7 +57,7 @@ class Channel:
     """``users`` counts those who are about to read. The log is there as soon as the backend has confirmed (``ready``)."""
 
     __slots__ = (
-        *("_again", "_batch", "_early", "_free", "_held", "_limits", "_reading", "_station", "crowd"),
+        *("_again", "_batch", "_early", "_free", "_held", "_is_gathering", "_limits", "_reading", "_station", "crowd"),
         *("log", "name", "readers", "ready", "recovering", "returning", "topic", "users"),
     )
 
@@ -68,6 +70,8 @@ class Channel:
         self._limits = 0, 0
         """How far the chain may grow before some reader may be too far behind."""
         self._batch: tuple[tuple[Position, Position, int], dict[str, Any]] | None = None
+        self._is_gathering = False
+        """Do readers of batches let messages gather?"""
         self._held: dict[Reader, None] = {}
         """Readers that publishers wait for."""
         self._free: asyncio.Event | None = None
@@ -239,12 +243,22 @@ class Channel:
 
     def stir(self) -> None:
         """Wake whoever waits, and see who is too far behind."""
+        is_gathering, woken = self._is_gathering, False
         for reader in self.readers:
-            if reader.idle:
+            if reader.idle and not (is_gathering and reader.batch):
                 reader.stir()
+                woken = woken or (reader.batch > 0 and not reader.idle)
+        if woken:
+            self._is_gathering = True
+            asyncio.get_running_loop().call_later(GATHER_S, self._gathered)
         tail = self.tail
         if tail.seq > self._limits[0] or tail.size > self._limits[1]:
             self._check_lag()
+
+    def _gathered(self) -> None:
+        self._is_gathering = False
+        if self.readers:
+            self.stir()
 
     def _check_lag(self) -> None:
         lag, lag_bytes = self.topic.lag, self.topic.lag_bytes

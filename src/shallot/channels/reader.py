@@ -50,8 +50,8 @@ class Reader:
     """Takes one message after the other from the chain. ``node`` is the last link that it has seen; ``None`` once its subscription is over."""
 
     __slots__ = (
-        *("_ahead", "_batch", "_first_seq", "_is_plain", "_missed", "_room", "_slack", "_start_seq", "_wake"),
-        *("end", "holds_up", "idle", "member", "node", "slow"),
+        *("_ahead", "_first_seq", "_is_plain", "_missed", "_room", "_slack", "_start_seq", "_wake"),
+        *("batch", "end", "holds_up", "idle", "member", "node", "slow"),
     )
 
     done = False
@@ -59,7 +59,8 @@ class Reader:
     def __init__(self, room: Room, node: Node, *, slow: SlowReader, batch: int, gap: Mapping[str, Any] | None) -> None:
         tail = room.tail
         self._room = room
-        self._batch = batch
+        self.batch = batch
+        """How many messages may come as one; 0: each alone."""
         self._is_plain = not batch and slow != "latest"
         """Does it take one message after the other, as they stand in the chain?"""
         self._ahead: list[Mapping[str, Any]] | None = None if gap is None else [gap]
@@ -195,9 +196,9 @@ class Reader:
 
     def _finished(self, node: Node, message: dict[str, Any]) -> Mapping[str, Any]:
         """``message`` as this reader wants it: alone, or with those that follow it without a word between them."""
-        if self._batch:
+        if self.batch:
             nodes = [node]
-            while len(nodes) < self._batch and (following := node.next) is not None and self._wants(following) and following.message(self._room.name):
+            while len(nodes) < self.batch and (following := node.next) is not None and self._wants(following) and following.message(self._room.name):
                 nodes.append(following)
                 self.node = node = following
             message = self._room.batch(nodes)
@@ -211,9 +212,9 @@ class Reader:
         return node.data is not None and (node.first is None or node.first <= self._start_seq)
 
     def _take_ahead(self, ahead: list[Mapping[str, Any]]) -> Mapping[str, Any]:
-        if not self._batch or not _is_message(ahead[0]):
+        if not self.batch or not _is_message(ahead[0]):
             return dict(ahead.pop(0))
-        count = next((index for index, one in enumerate(ahead) if index == self._batch or not _is_message(one)), len(ahead))
+        count = next((index for index, one in enumerate(ahead) if index == self.batch or not _is_message(one)), len(ahead))
         taken = ahead[:count]
         del ahead[:count]
         return batch_of(self._room.name, taken)
