@@ -185,10 +185,10 @@ def _copy(response: Any) -> dict[str, Any]:
 
 def _copy_value(value: Any) -> Any:
     """Dicts and lists are copied; all else is compared as it is."""
-    if type(value) is dict:
+    kind: Any = type(value)
+    if kind is dict:
         return _copy(value)
-    items: list[Any] = value if type(value) is list else []  # pyright: ignore[reportUnknownVariableType]
-    return [_copy_value(one) for one in items] if type(value) is list else value
+    return [_copy_value(one) for one in value] if kind is list else value
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -196,7 +196,7 @@ def wrap_multipart(
 
     A file is a dict: ``filename`` (fit to be shown, never a path), ``raw_filename`` (as it came), ``content_type`` (as it was claimed), ``size`` in bytes,
     and ``file``, an open binary file at its beginning. It is in memory up to ``spool_bytes`` and on disk beyond: read a large one in a thread,
-    ``await request["run_in_thread"](upload["file"].read)``.
+    ``run_in_thread`` of the request, with ``upload["file"].read``.
 
     | option | meaning | default |
     |---|---|---|
