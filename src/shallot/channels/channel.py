@@ -26,7 +26,7 @@ PAGE = 256
 ASK_S = 5.0
 """How long a read may take, the wait for a link included."""
 GATHER_S = 0.01
-"""How often at most readers of batches are woken. The first message after a pause does not wait; what comes this soon after it comes as one."""
+"""For how long readers of batches are left alone when they have had their turn. The first message after a pause does not wait for others."""
 MAX_EARLY = 1024
 """How many messages wait for the end of a read; what comes beyond them is read, too."""
 
@@ -250,7 +250,8 @@ class Channel:
                 woken = woken or (reader.batch > 0 and not reader.idle)
         if woken:
             self._is_gathering = True
-            asyncio.get_running_loop().call_later(GATHER_S, self._gathered)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_later, GATHER_S, self._gathered)  # counted from when they have had their turn: a thousand of them need longer
         tail = self.tail
         if tail.seq > self._limits[0] or tail.size > self._limits[1]:
             self._check_lag()
