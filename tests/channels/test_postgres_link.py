@@ -125,6 +125,21 @@ async def test_large_ones_do_not_wait_for_one_another(postgres, monkeypatch):
         assert await connection.fetchval("SELECT count(DISTINCT xmin::text) FROM large.log") == 5
 
 
+async def test_an_id_is_known_for_as_long_as_it_was_told_to(postgres):
+    async with linked(postgres, schema="known") as (link, _), connected(postgres) as connection:
+        for number in range(2):
+            assert not (await link.publish("a", b"1", "brief", Kept(10, 300, 0.05))).duplicate, number
+            await asyncio.sleep(0.1)
+        first = await link.publish("a", b"1", "long", KEPT)
+        assert (await link.publish("a", b"1", "long", KEPT)).duplicate
+        await connection.execute("DELETE FROM known.head")
+        page = await link.read("a", first.position, 10)
+        assert (page.gap, page.entries, (await link.recent("a", None, 10)).entries) == ("epoch", [], [])
+        again = await link.publish("a", b"1", "long", KEPT)
+        assert (again.duplicate, again.position.offset) == (False, 1), "it was another numbering's"
+        assert (await link.read("a", None, 10)).entries == [Entry(1, "long", b"1")]
+
+
 async def test_links_that_publish_to_the_same_channels_do_not_wait_in_a_circle(postgres):
     async with linked(postgres) as (one, _), linked(postgres) as (other, _):
         channels = [f"circle{number}" for number in range(20)]

@@ -121,7 +121,7 @@ class NatsLink:
         for other, left in leases.items():
             if left < -LOST_NODE_S:
                 for subject in (self._streams.members_of(other), self._streams.node(other)):
-                    await self._wire.ask("STREAM.PURGE", self._streams.here, filter=subject, seq=newest + 1)
+                    await self._wire.ask("STREAM.PURGE", self._streams.here, filter=subject, seq=newest)
         return {other: left for other, left in leases.items() if left > 0}
 
     async def join(self, channel: str, node: str, members: Mapping[str, bytes]) -> None:

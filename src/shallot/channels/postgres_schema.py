@@ -84,6 +84,9 @@ BEGIN
       CONTINUE;
     END IF;
 
+    IF h.number = 0 THEN
+      DELETE FROM {schema}.log t WHERE t.channel = h.channel; -- of a head that somebody has deleted
+    END IF;
     h.number := h.number + 1;
     INSERT INTO {schema}.log VALUES (h.channel, h.number, ids[n], datas[n], moment);
     IF dedupes[n] > 0 THEN
@@ -167,7 +170,8 @@ _KEPT = """
 WITH h AS MATERIALIZED (
   SELECT t.*, coalesce(
     (SELECT l.number FROM {schema}.log l
-     WHERE l.channel = t.channel AND l.number > t.gone AND l.at > now() - make_interval(secs => t.ttl) ORDER BY l.number LIMIT 1),
+     WHERE l.channel = t.channel AND l.number > t.gone AND l.number <= t.number AND l.at > now() - make_interval(secs => t.ttl)
+     ORDER BY l.number LIMIT 1),
     t.number + 1) AS first
   FROM {schema}.head t WHERE t.channel = $1
 )
@@ -182,7 +186,8 @@ SELECT h.epoch, h.number, h.id, h.first, coalesce(
     CASE WHEN h.gone = $2::bigint AND h.gone = h.first - 1 THEN h.gone_id END) AS there,
   e.number AS of, e.id AS named, e.data
 FROM h LEFT JOIN LATERAL (
-  SELECT l.number, l.id, l.data FROM {schema}.log l WHERE l.channel = $1 AND l.number >= greatest(h.first, $2::bigint + 1) ORDER BY l.number LIMIT $3::bigint
+  SELECT l.number, l.id, l.data FROM {schema}.log l
+  WHERE l.channel = $1 AND l.number >= greatest(h.first, $2::bigint + 1) AND l.number <= h.number ORDER BY l.number LIMIT $3::bigint
 ) e ON true ORDER BY e.number
 """
 )
@@ -193,7 +198,7 @@ _RECENT = (
 SELECT h.epoch, h.number, h.id, e.number AS of, e.id AS named, e.data
 FROM h LEFT JOIN LATERAL (
   SELECT l.number, l.id, l.data FROM {schema}.log l
-  WHERE l.channel = $1 AND l.number >= h.first AND l.number < $2::bigint ORDER BY l.number DESC LIMIT $3::bigint
+  WHERE l.channel = $1 AND l.number >= h.first AND l.number <= h.number AND l.number < $2::bigint ORDER BY l.number DESC LIMIT $3::bigint
 ) e ON true ORDER BY e.number
 """
 )
