@@ -185,7 +185,7 @@ def _copy(response: Any) -> dict[str, Any]:
 
 def _copy_value(value: Any) -> Any:
     """Dicts and lists are copied; all else is compared as it is."""
-    kind: Any = type(value)
+    kind: object = type(value)
     if kind is dict:
         return _copy(value)
     return [_copy_value(one) for one in value] if kind is list else value
