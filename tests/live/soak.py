@@ -42,6 +42,9 @@ AT_ONCE = 40
 SETTLE_S = 20.0
 KEEP_S = 3.0
 """For how long a connection is used again: servers give one up after five seconds of silence, which may be while the next request is under way."""
+MOST_AGAIN = 1 / 1000
+"""Of the requests that may have to be asked again, on another connection, because of that."""
+PATIENCE_S = {"clean": 10.0, "delay": 30.0, "drip": 30.0, "cut": 10.0, "reset": 10.0, "stall": 2.0}
 WARM = 1 / 2
 """Of the time, before memory is looked at."""
 MOST_GROWTH = 1 * MIB
@@ -67,6 +70,8 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     memory: list[tuple[float, int]] = field(default_factory=list)
+    standstill_s: float = 0.0
+    """The longest for which this process got no turn, or was busy: what it measures is no better."""
 
     def fault(self, what: str) -> None:
         self.counts["violations"] += 1
@@ -108,7 +113,9 @@ class Soak:
                     told += 1
                 if ticks % 20 == 1:
                     self.tally.memory.append((passed, int((await ask(self.server, "GET", "/resident")).body)))
+                slept = _now()
                 await asyncio.sleep(0.05)
+                self.tally.standstill_s = max(self.tally.standstill_s, _now() - slept - 0.05)
             await self._end(hands)
 
     async def _open(self, group: asyncio.TaskGroup) -> None:
@@ -154,7 +161,15 @@ class Soak:
                 wire = kept if way == "clean" and kept is not None else await Wire.connect(self.ports[way])
                 keeps = False
                 try:
-                    keeps = await self._ask(wire, work, 2 if way == "stall" else 10)
+                    try:
+                        keeps = await self._ask(wire, work, PATIENCE_S[way])
+                    except EOFError:  # RFC 9112 9.3.1: a connection that was kept may have been given up meanwhile
+                        if wire is not kept or wire.data:
+                            raise
+                        wire.drop()
+                        wire, kept = await Wire.connect(self.ports[way]), None
+                        self.tally.counts["requests asked again"] += 1
+                        keeps = await self._ask(wire, work, PATIENCE_S[way])
                     self.tally.counts[f"requests answered, {way}"] += 1
                 except GONE as error:
                     self.tally.counts[f"requests broken off, {way}"] += 1
@@ -197,15 +212,18 @@ async def soak(plan: Plan, log: Path) -> tuple[list[str], list[str]]:
         complaints = [line for line in server.log.splitlines() if COMPLAINT.search(line)]
     tally, slope = run.tally, growth(run.tally.memory)
     first, last = warm_samples(tally.memory)[0][1], tally.memory[-1][1]
-    limit = max(MOST_GROWTH, NOISE * 600 / (plan.seconds * (1 - WARM)))
+    limit = MOST_GROWTH if plan.seconds >= 600 else NOISE * 600 / (plan.seconds * (1 - WARM))
     wrong = list(tally.wrong)
     wrong += [f"{gauge}: {before[gauge]} at the start, {after[gauge]} at the end" for gauge in BACK if after[gauge] > before[gauge]]
     wrong += [f"memory grows by {slope / MIB:.1f} MiB in ten minutes"] if slope > limit else []
+    again = tally.counts["requests asked again"]
+    wrong += [f"{again} requests had to be asked again"] if again > MOST_AGAIN * plan.rate * plan.seconds else []
     wrong += [f"the log has {len(complaints)} complaints, first {complaints[0]!r}"] if complaints else []
     rows = [f"| {name} | {count:,} |" for name, count in sorted(tally.counts.items())]
     rows += [f"| {gauge}, at the start and at the end | {before[gauge]} and {after[gauge]} |" for gauge in BACK]
     rows += [f"| memory, once warm and at the end | {first / MIB:.1f} MiB and {last / MIB:.1f} MiB |"]
     rows += [f"| memory in ten minutes, once warm (at most {limit / MIB:+.1f} MiB) | {slope / MIB:+.1f} MiB |"]
+    rows += [f"| longest standstill of the soak itself | {tally.standstill_s:.2f} s |"]
     rows += [f"| complaints in the log | {len(complaints)} |"]
     return rows, wrong
 
@@ -216,7 +234,7 @@ def _proxy(way: str, behind: int) -> Proxy:
         case "delay":
             proxy.delay_s = 0.1
         case "drip":
-            proxy.drip = 7
+            proxy.drip = 20
         case "cut" | "reset" | "stall":
             proxy.ending = lambda: Ending(chance.randrange(1000), way)
     return proxy
