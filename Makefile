@@ -18,7 +18,7 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run run-cluster test check unit live autobahn sweep churn memory coverage optimized fuzz docs bench faults soak load mutation fmt system clean
+.PHONY: help run run-cluster test check unit live autobahn sweep churn cycles memory coverage optimized fuzz docs bench faults soak load mutation fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -65,6 +65,10 @@ load: $(VENV)/.dev  ## 10,000 open sockets on one process, and others that come 
 
 mutation: $(VENV)/.dev  ## does each test file notice when its module is wrong? TARGETS="codec/cookies.py" for some
 	$(BIN)/python tools/mutation.py $(TARGETS)
+
+cycles: $(VENV)/.dev  ## 100,000 subscriptions that come and go, and 100,000 steps of the model of channels
+	SHALLOT_CYCLES=100000 $(BIN)/python -m pytest tests/channels/test_bounds.py -s
+	SHALLOT_MODEL_STEPS=100000 $(BIN)/python -m pytest tests/channels/test_model.py
 
 memory: $(VENV)/.dev  ## 5,000 idle sockets on uvicorn, against a hand-written ASGI function
 	$(BIN)/python -m benchmarks.idle_memory
