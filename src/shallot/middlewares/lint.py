@@ -185,10 +185,9 @@ def _copy(response: Any) -> dict[str, Any]:
 
 def _copy_value(value: Any) -> Any:
     """Dicts and lists are copied; all else is compared as it is."""
-    kind: object = type(value)
-    if kind is dict:
+    if type(value) is dict:
         return _copy(value)
-    return [_copy_value(one) for one in value] if kind is list else value
+    return list(map(_copy_value, value)) if type(value) is list else value  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
