@@ -22,14 +22,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import uvloop
 
+from .gauges import BACK, ask, begin_gauges, raise_descriptors, settled_gauges
 from .servers import KINDS, Server, serve
-from .soak import BACK, SETTLE_S, ask, begin_gauges, raise_descriptors, settled_gauges
 from .wire import CLOSE, PING, PONG, TEXT, UPGRADE, frame
 
 SOURCES = [f"127.0.0.{last}" for last in range(2, 10)]
 WARM_UP = 200
 OPEN_AT_ONCE = 100
 PATIENCE_S = 30.0
+SETTLE_S = 60.0
 COLUMNS = (
     "server",
     "held open",
@@ -157,7 +158,7 @@ async def load(plan: Plan, name: str, log: Path) -> tuple[list[str], list[str]]:
         wrong += [f"{lost} sockets that were held are lost"] if (lost := sum(visitor.is_lost for visitor in held)) else []
         for visitor in held:
             visitor.leave()
-        after = await settled_gauges(server, before, 3 * SETTLE_S)
+        after = await settled_gauges(server, before, SETTLE_S)
     wrong += [f"{gauge}: {before[gauge]} at the start, {after[gauge]} at the end" for gauge in BACK if after[gauge] > before[gauge]]
     figures = [f"{plan.sockets:,}", f"{opened_s:.1f} s", f"{memory / 1024:.1f} KiB", f"{all_s:.1f} s", _percentile(alone), f"{came / plan.seconds:,.0f}"]
     return [name, *figures, _percentile(meanwhile)], wrong

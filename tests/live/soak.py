@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import math
 import random
 import re
-import resource
 import sys
 import tempfile
 from collections import Counter
@@ -27,12 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from . import soak_app
 from .faults import Ending, Proxy
+from .gauges import BACK, ask, begin_gauges, raise_descriptors, settled_gauges
 from .servers import KINDS, Server, serve
 from .talker import BREAKS_OFF, GONE, Talker
-from .wire import Answer, Wire
-from .works import THREADED, WORKS, Work
+from .wire import Wire
+from .works import WORKS, Work
 
 MIB = 1024 * 1024
 ROOMS = 20
@@ -51,7 +48,6 @@ MOST_GROWTH = 1 * MIB
 """Of resident memory in ten minutes."""
 NOISE = 4 * MIB
 """Of resident memory in a run that is shorter."""
-BACK = ("tasks", "ours", "generators", "fds", "threads", "conversations", "subscriptions")
 COMPLAINT = re.compile(r"^.{0,40}\b(WARNING|ERROR|CRITICAL)\b|^Traceback|(Resource|Runtime)Warning|never awaited|never retrieved|was destroyed")
 WAYS = ("clean", "delay", "drip", "cut", "reset", "stall")
 
@@ -240,43 +236,6 @@ def _proxy(way: str, behind: int) -> Proxy:
     return proxy
 
 
-async def begin_gauges(server: Server) -> dict[str, int]:
-    """The gauges once every kind of work was done: threads have started, modules are loaded."""
-    for _ in range(5):
-        async with asyncio.TaskGroup() as group:
-            for work in [*WORKS, *[THREADED] * soak_app.THREADS]:
-                group.create_task(_once(server, work))
-    now, before = await _gauges(server), {}
-    while any(now[gauge] < before.get(gauge, math.inf) for gauge in BACK):  # some servers take a while to part
-        before = now
-        await asyncio.sleep(1)
-        now = await _gauges(server)
-    return before
-
-
-async def ask(server: Server, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
-    async with await Wire.connect(server.port) as wire:
-        return await wire.request(method, path, headers, body)
-
-
-async def _once(server: Server, work: Work) -> None:
-    if not work.is_right(answer := await ask(server, work.method, work.path, work.headers, work.body)):
-        raise AssertionError(f"{work.method} {work.path} was answered {answer}")
-
-
-async def _gauges(server: Server) -> dict[str, int]:
-    return dict(json.loads((await ask(server, "GET", "/gauges")).body))
-
-
-async def settled_gauges(server: Server, before: Mapping[str, int], seconds: float) -> dict[str, int]:
-    for _ in range(int(seconds / 0.5)):
-        after = await _gauges(server)
-        if all(after[gauge] <= before[gauge] for gauge in BACK):
-            break
-        await asyncio.sleep(0.5)
-    return after
-
-
 def growth(samples: Sequence[tuple[float, int]]) -> float:
     """Bytes in ten minutes: the slope of the least squares through what was measured once it was warm."""
     warm = warm_samples(samples)
@@ -291,11 +250,6 @@ def warm_samples(samples: Sequence[tuple[float, int]]) -> list[tuple[float, int]
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def raise_descriptors() -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main() -> int:
