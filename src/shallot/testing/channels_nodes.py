@@ -173,7 +173,7 @@ class NodeCases(Cases):
             equal([message["cursor"] for message in await other.history(channel, limit=2)], cursors[8:])
 
     @case
-    async def test_cancelled_at_every_await(self) -> None:
+    async def test_subscriptions_cancelled_at_every_await(self) -> None:
         channel = self.name("here")
         async with self.node(grace_s=0.1) as node, self.node() as other:
             cursor = (await other.publish(channel, 1))["cursor"]
