@@ -193,6 +193,20 @@ async def test_the_end_of_the_server_ends_every_question() -> None:
                     await work
 
 
+async def test_a_frozen_server_is_not_waited_for() -> None:
+    """Not even for what it has not taken yet."""
+    with Nats() as own:
+        async with wired(own) as (wire, _):
+            own.freeze()
+            works = [asyncio.create_task(wire.store("a", b"x" * 7_000_000, {})) for _ in range(3)]
+            await asyncio.wait(works, timeout=0.2)
+            begun = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - begun < 1
+        own.thaw()
+        done, _ = await asyncio.wait(works, timeout=5)
+        assert [type(work.exception()) for work in done] == [LinkLost] * 3
+
+
 async def test_a_question_that_was_answered_stays_so(nats: Nats) -> None:
     async with wired(nats) as (wire, _):
         with wire._question(1) as question:

@@ -97,6 +97,7 @@ class Wire:
                 reconnect_time_wait=0,
                 connect_timeout=int(CONNECT_S),
                 ping_interval=PATIENCE_S,
+                pending_size=0,  # else who asks waits, and for ever once the connection has ended
                 user_credentials=credentials,
             )
             self._failure = None
@@ -106,7 +107,13 @@ class Wire:
         await self._subscribe(f"{self._inbox}.*", self._answer, ASKED_FOR)
 
     async def close(self) -> None:
+        """At once: what a frozen peer does not take is not waited for."""
         self._end(LinkLost("nats: the link was closed"))
+        client: Any = self._client  # which knows no other end than one that waits until all is sent
+        writer = getattr(client._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+            client._pending, client._pending_data_size = [], 0
         await self._client.close()
 
     @property
