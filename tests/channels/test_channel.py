@@ -397,48 +397,6 @@ async def test_skips_are_counted():
     assert post.counters["skipped"] >= 90
 
 
-@virtual_time
-async def test_publishers_wait_for_a_reader_that_blocks():
-    _, channel, _ = opened(lag=2, block_s=5.0)
-    await channel.has_room()
-    reader = listen(channel, "block")
-    for offset in (1, 2, 3):
-        channel.message(E, entry(offset))
-    waiting = [asyncio.create_task(channel.has_room()) for _ in range(2)]
-    await asyncio.sleep(1)
-    assert not waiting[0].done()
-    assert heard(reader) == [1, 2, 3]
-    await asyncio.wait_for(asyncio.gather(*waiting), 0.001)
-
-
-@virtual_time
-async def test_publishers_do_not_wait_for_ever():
-    _, channel, _ = opened(lag=2, block_s=5.0)
-    reader, gone, other = listen(channel, "block"), listen(channel, "block"), listen(channel, "block")
-    for offset in (1, 2, 3):
-        channel.message(E, entry(offset))
-    assert heard(other) == [1, 2, 3]
-    before = asyncio.get_running_loop().time()
-    waiting = asyncio.create_task(channel.has_room())
-    await asyncio.sleep(1)
-    await gone.close()
-    await waiting
-    assert asyncio.get_running_loop().time() - before == pytest.approx(5.0)
-    assert reader.end == (1013, "too slow")
-    await channel.has_room()
-
-
-@virtual_time
-async def test_a_reader_that_blocks_and_leaves_with_nobody_waiting():
-    _, channel, _ = opened(lag=2)
-    reader = listen(channel, "block")
-    for offset in (1, 2, 3):
-        channel.message(E, entry(offset))
-    assert reader.holds_up
-    await reader.close()
-    await channel.has_room()
-
-
 async def test_who_enters_is_compared_with_nobody(monkeypatch):
     post = Post()
     channel = Channel("room", Topic(lag=2), post)

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
-from ..deadline import DeadlinePassed, within
 from ..errors import Unavailable
 from .contract import Entry, Page, Position
 from .cursor import format_cursor
+from .gate import Gate
 from .log import Log, Node, batch_of
 from .presence import Crowd
 from .reader import Reader
@@ -53,15 +53,16 @@ class Station(Protocol):
         ...
 
 
-class Channel:
+class Channel(Gate):
     """``users`` counts those who are about to read. The log is there as soon as the backend has confirmed (``ready``)."""
 
     __slots__ = (
-        *("_again", "_batch", "_early", "_free", "_held", "_is_gathering", "_limits", "_reading", "_station", "crowd"),
+        *("_again", "_batch", "_early", "_is_gathering", "_limits", "_reading", "_station", "crowd"),
         *("log", "name", "readers", "ready", "recovering", "returning", "topic", "users"),
     )
 
     def __init__(self, name: str, topic: Topic, station: Station) -> None:
+        super().__init__(topic.block_s)
         self._station = station
         self._early: list[tuple[str, Entry]] | None = []
         """What was told while it is not certain what came before; ``None`` while it is."""
@@ -72,9 +73,6 @@ class Channel:
         self._batch: tuple[tuple[Position, Position, int], dict[str, Any]] | None = None
         self._is_gathering = False
         """Do readers of batches let messages gather?"""
-        self._held: dict[Reader, None] = {}
-        """Readers that publishers wait for."""
-        self._free: asyncio.Event | None = None
         self.crowd = Crowd() if topic.presence else None
         self.log: Log | None = None
         self.name = name
@@ -278,29 +276,3 @@ class Channel:
             messages = [message for node in nodes if (message := node.message(self.name)) is not None]
             self._batch = (first, last, len(nodes)), batch_of(self.name, messages)
         return self._batch[1]
-
-    # ---- publishers that wait
-
-    def hold(self, reader: Reader) -> None:
-        reader.holds_up = True
-        self._held[reader] = None
-
-    def relieve(self, reader: Reader) -> None:
-        if self._held.pop(reader, self) is None:
-            reader.holds_up = False
-            if not self._held and self._free is not None:
-                self._free.set()
-                self._free = None
-
-    async def has_room(self) -> None:
-        """Returns when no reader holds up the publishers; those that do so for too long are closed."""
-        if not self._held:
-            return
-        if self._free is None:
-            self._free = asyncio.Event()
-        try:
-            await within(self.topic.block_s, self._free.wait())
-        except DeadlinePassed:
-            for reader in list(self._held):
-                reader.overrun(waited=True)
-                self.relieve(reader)
