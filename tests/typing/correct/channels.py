@@ -9,7 +9,7 @@ from shallot.types import ChannelGap, ChannelJoined, ChannelLeft, ChannelMessage
 
 @websocket
 async def chat(scope: WSScope, receiver: Receiver, room: str) -> AsyncIterator[Effect]:
-    channel, name = f"chat:{room}", scope["identity"]
+    channel, name = f"chat:{room}", scope.get("identity")
     yield subscribe(channel, cursor=scope.get("cursor"), slow="oldest", batch=64, member={"id": name, "age": 7})
     async for message in receiver:
         match message:
@@ -41,4 +41,4 @@ async def results(scope: WSScope, receiver: Receiver[ChannelMessage | ChannelGap
 
 
 async def order(request: Request) -> Response:
-    return {"status": 202, "effects": [publish("orders", request["json"])]}
+    return {"status": 202, "effects": [publish("orders", request.get("json"))]}
