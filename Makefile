@@ -18,7 +18,7 @@ create  := $(PYTHON) -m venv $(VENV)
 install := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 endif
 
-.PHONY: help run run-cluster test check unit live autobahn sweep churn cycles memory coverage optimized fuzz docs bench faults soak load mutation fmt system clean
+.PHONY: help run run-cluster test check unit live autobahn sweep matrix churn cycles memory coverage optimized fuzz docs bench faults soak load mutation fmt system clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -50,6 +50,9 @@ autobahn: $(VENV)/.autobahn  ## the Autobahn test suite over our echo and over a
 
 sweep: $(VENV)/.dev  ## cancel the work of every scene at each of its awaits, in four ways, and count them
 	$(BIN)/python -m tests.sweeps.scenes
+
+matrix: $(VENV)/.dev  ## twelve faults at eight stages on every server; writes the table into docs/topics/reliability.md
+	$(BIN)/python -m tests.faults.matrix
 
 churn: system $(VENV)/.dev  ## 10,000 sockets opened and killed on a real server, and what they leave behind
 	LIVE_CYCLES=10000 $(BIN)/python -m pytest tests/live/test_churn.py -s -k "connecting and uvicorn and not h11 and not legacy"
