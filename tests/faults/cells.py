@@ -47,7 +47,8 @@ def expected(cell: Cell) -> set[str]:
     if stage in _CLOSED_BEFORE:
         return _CLOSED_BEFORE[stage] | ({"gone", "cut"} if fault not in OURS else set())
     if cell == ("slow read", "in a yield"):
-        return {"cut", "silence", "closed 1011", "closed None"}  # the conversation has ended, and not by a close of ours: what becomes of the socket is the server's
+        # The conversation has ended, and not by a close of ours: what becomes of the socket is the server's.
+        return {"cut", "silence", "closed 1011", "closed None"}
     if fault == "double answer" and stage == "connect":
         return {"closed 1000"}
     if fault in OURS and stage in _DENIED:
