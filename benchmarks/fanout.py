@@ -53,6 +53,8 @@ TITLES = {
     "django": "django channels",
 }
 PATIENCE_S = 200
+STUCK_SIZE = "32000"
+"""Of the messages beside a stuck reader: so many bytes that what the kernel holds for it is soon full."""
 WINDOWS = {"one at a time": 1, "in bursts of 20": 20}
 
 
@@ -122,7 +124,7 @@ def _measure_stuck(*, seconds: float, rounds: int) -> dict[str, Any]:
         pairs: list[Any] = []
         try:
             for _ in range(rounds):
-                pairs.append([play("uvicorn", CASTS[name], 1000, seconds, {"STUCK": stuck, "TOPIC": '{"lag": 100}'}) for stuck in ("", "1")])
+                pairs.append([play("uvicorn", CASTS[name], 1000, seconds, {"STUCK": stuck, "SIZE": STUCK_SIZE}) for stuck in ("", "1")])
         except RuntimeError as error:
             found[name] = {"complaint": str(error)}
             continue

@@ -4,6 +4,7 @@
 
 For each window (how many messages may be under way at a time) a line of JSON: messages, deliveries, seconds of the server's CPU (``SERVER``: its process)
 and of the clock, the share of a core that the clients used, and delays in ms from the saying of a message to its hearing. ``STUCK=1``: one more reads nothing.
+``SIZE``: of a message.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ PATIENCE_S = 60.0
 AT_ONCE = 50
 """Handshakes under way at a time."""
 MARK = re.compile(rb"#(\d+);")
-FILLING = "x" * 190
+FILLING = "x" * int(os.environ.get("SIZE", "190"))
 
 
 class Dialect(NamedTuple):

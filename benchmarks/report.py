@@ -194,7 +194,7 @@ def _fanout(figures: Any) -> Iterator[Rows]:
             yield [TITLES[name], *shown, f"{bursts['p50']:.0f}", f"{bursts['p99']:.0f}", f"{bursts['share']:.0%}"]
 
     def stuck(casts: Any) -> Rows:
-        yield ["1,000 readers and one that reads nothing, on uvicorn", "p99 without it, ms", "beside it", "ratio"]
+        yield ["1,000 readers of 32 kB and one that reads nothing, on uvicorn", "p99 without it, ms", "beside it", "ratio"]
         for name, row in casts.items():
             if "complaint" in row:
                 yield [TITLES[name], "", row["complaint"].replace("|", "/"), ""]
