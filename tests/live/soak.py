@@ -217,6 +217,7 @@ async def soak(plan: Plan, log: Path) -> tuple[list[str], list[str]]:
     wrong += [f"the log has {len(complaints)} complaints, first {complaints[0]!r}"] if complaints else []
     rows = [f"| {name} | {count:,} |" for name, count in sorted(tally.counts.items())]
     rows += [f"| {gauge}, at the start and at the end | {before[gauge]} and {after[gauge]} |" for gauge in BACK]
+    rows += [f"| Python's objects, at the start and at the end | {before['objects']:,} and {after['objects']:,} |"]
     rows += [f"| memory, once warm and at the end | {first / MIB:.1f} MiB and {last / MIB:.1f} MiB |"]
     rows += [f"| memory in ten minutes, once warm (at most {limit / MIB:+.1f} MiB) | {slope / MIB:+.1f} MiB |"]
     rows += [f"| longest standstill of the soak itself | {tally.standstill_s:.2f} s |"]
