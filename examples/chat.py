@@ -6,8 +6,8 @@ Bring the last ``cursor`` along (``?name=ann&cursor=...``) to hear what was said
 
 import os
 
+import shallot.channels
 from shallot import build_server, publish, standard_not_found, subscribe, websocket, ws_accept, ws_send, ws_send_json
-from shallot.channels import memory_channels, redis_channels
 from shallot.middlewares import apply_middleware, wrap_parameters, wrap_routes
 from shallot.response import text
 
@@ -37,4 +37,6 @@ async def chat(scope, receiver, room):
 topics = {"chat:*": {"keep": 1000, "ttl_s": 300, "presence": True, "slow": "close"}}
 handler = apply_middleware(wrap_parameters(), wrap_routes([("/chat/{room}", ["WS"], chat)]))(standard_not_found)
 url = os.environ.get("CHAT_REDIS")
-app = build_server(handler, resources={"channels": redis_channels(url, topics) if url else memory_channels(topics)})
+# Each is asked for by its name, for the one needs the extra redis.
+channels = shallot.channels.redis_channels(url, topics) if url else shallot.channels.memory_channels(topics)
+app = build_server(handler, resources={"channels": channels})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,14 @@ def test_a_program_imports_public_names_only(path):
 @each_program
 def test_a_program_is_tested(path):
     assert (ROOT / "tests" / "examples" / f"test_{path.stem}.py").is_file()
+
+
+# What ``standard`` does not bring, as the names that are imported. The showcase runs as ``make run`` runs it.
+MORE = ["asyncpg", "brotli", "jinja2", "nats", "opentelemetry", "prometheus_client", "redis", "zstandard"]
+
+
+@pytest.mark.parametrize("module", [*(f"examples.{path.stem}" for path in PROGRAMS), "examples.showcase.app"])
+def test_a_program_needs_no_more_than_standard(module):
+    program = f"import sys; sys.modules.update(dict.fromkeys({MORE})); from {module} import app"
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert told.returncode == 0, told.stderr

@@ -9,9 +9,9 @@ import os
 from inspect import getsource
 from pathlib import Path
 
+import shallot.channels
 from shallot import build_server, standard_not_found
 from shallot.browser import script_route
-from shallot.channels import memory_channels, redis_channels
 from shallot.middlewares import apply_middleware, wrap_content_type, wrap_parameters, wrap_routes, wrap_static
 from shallot.response import file, json, text
 
@@ -63,7 +63,8 @@ async def list_peers(request):
 
 
 def channels(config):
-    return redis_channels(REDIS_URL, TOPICS) if REDIS_URL else memory_channels(TOPICS)
+    """Each is asked for by its name, for the one needs the extra redis, which ``make run`` does without."""
+    return shallot.channels.redis_channels(REDIS_URL, TOPICS) if REDIS_URL else shallot.channels.memory_channels(TOPICS)
 
 
 async def on_start(context):
