@@ -26,6 +26,8 @@ async def knock(scope):
     name, seat = (scope["query_params"].get(key, [""])[0].strip() for key in ("name", "seat"))
     if not (name.isprintable() and 0 < len(name) <= MAX_NAME and SEAT.fullmatch(seat)):
         return text(f"a name of 1 to {MAX_NAME} characters and a seat, please", 400)
+    if len(scope["path_params"]["room"]) > MAX_NAME:
+        return text(f"no room has a name of more than {MAX_NAME} characters", 404)
     scope["guest"] = {"id": seat, "name": name}
     return ws_accept()
 

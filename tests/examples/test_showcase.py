@@ -193,6 +193,14 @@ async def test_the_door_asks_for_a_name_and_a_seat(showcase, query):
     assert denied.value.response["status"] == 400
 
 
+async def test_the_door_knows_no_room_of_a_name_without_end(showcase):
+    async with client(showcase.app) as c:
+        with pytest.raises(Denied) as denied:
+            async with c.websocket(door(ANN, room="r" * 25)):
+                pass
+    assert denied.value.response["status"] == 404
+
+
 # ---- the ticker and the echo
 
 
