@@ -722,6 +722,27 @@ async def test_effects_are_performed_in_order_before_the_first_byte():
     assert told(server.sent)[0] == 202
 
 
+@pytest.mark.parametrize("other", [{}, {"headers": {}}, {"body": b""}, {"body": b"", "headers": {}}], ids=["alone", "headers", "body", "both"])
+@pytest.mark.parametrize("kind", ["effects", "stream", "file"])
+async def test_whatever_else_a_response_has_its_effects_are_performed_and_its_stream_or_file_is_sent(kind, other, tmp_path):
+    """Three keys are the status, the body and the headers only where the headers are among them."""
+    done = []
+    (tmp_path / "x").write_bytes(b"x")
+
+    async def note(effect, scope):
+        done.append(effect["type"])
+
+    async def stream():
+        try:
+            yield b"x"
+        finally:
+            done.append("closed")
+
+    rest = {"effects": lambda: [{"type": "note"}], "stream": stream, "file": lambda: tmp_path / "x"}[kind]()
+    sent = await serve(app_of({"status": 200, **other, kind: rest}, effects={"note": note}))
+    assert (told(sent)[2], done) == {"effects": (b"", ["note"]), "stream": (b"x", ["closed"]), "file": (b"x", [])}[kind]
+
+
 @pytest.mark.parametrize(
     ("failure", "status"),
     [(RuntimeError("x"), 500), (Forbidden("x"), 500), (BodyTooLarge("x"), 500), (Unavailable("down"), 503), (TimeoutError("late"), 503)],

@@ -190,7 +190,7 @@ class App:
                 response = await stream.within(self._answering.seconds, self._handler(request))
             course.stage = None
             headers = self._response_headers(response, scope)
-            content = None if len(response) == 3 and "body" in response else await self._prepare(response, headers, request)  # headers were seen above
+            content = None if len(response) == 3 and "body" in response and "headers" in response else await self._prepare(response, headers, request)
         except (Exception, BaseExceptionGroup) as error:
             course.stage = None
             if stream is not None:
