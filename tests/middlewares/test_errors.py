@@ -11,6 +11,7 @@ from shallot.compose import apply_middleware
 from shallot.deadline import DeadlinePassed
 from shallot.errors import BadRequest, BodyTooLarge, ClientDisconnect, CloseWith, Forbidden, Unavailable
 from shallot.middlewares.errors import errors_options, errors_request, errors_response, wrap_errors
+from shallot.middlewares.head import wrap_head
 from shallot.middlewares.request_id import wrap_request_id
 from shallot.middlewares.routing import wrap_routes
 from shallot.response import json, problem, text
@@ -131,6 +132,15 @@ async def test_K5_an_error_in_the_page(caplog: pytest.LogCaptureFixture) -> None
     response = await answer(KeyError(), ask=ask, page=lambda problem: 1 / 0)
     assert (response["status"], response["headers"]["content-type"]) == (500, "application/problem+json")
     assert "the page of an error failed itself; it goes out as it is" in caplog.text
+
+
+async def test_K4_a_problem_without_a_body_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    async def missing(request: Any) -> Any:
+        return problem(404)
+
+    answered = await apply_middleware(wrap_errors(), wrap_head())(missing)(request("HEAD", "/", headers={"accept": BROWSER}))
+    assert (answered["status"], answered["body"], answered["headers"]["vary"]) == (404, b"", "accept")
+    assert caplog.records == []
 
 
 async def test_K4_the_same_failure_again_and_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -98,10 +98,11 @@ def errors_response(response: Response, request: Mapping[str, Any], options: Err
     if response["status"] < 400 or find_header(headers, "content-type") != PROBLEM or request["type"] == "websocket":
         return response
     varied: Response = {**response, "headers": with_vary(headers, "accept")}
-    if not _prefers_html(request):
+    body = response.get("body")
+    if not body or not _prefers_html(request):  # without a body it answers HEAD, as wrap_head leaves it
         return varied
     try:
-        told = parse_json(response.get("body", b""))
+        told = parse_json(body)
         page = html(options.page({"status": response["status"], **told}), response["status"])
     except Exception:
         log.exception("the page of an error failed itself; it goes out as it is")
