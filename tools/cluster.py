@@ -17,6 +17,7 @@ from pathlib import Path
 HOST, FIRST_PORT, PORTS, SERVERS = "127.0.0.1", 8000, 200, 2
 ROOT = Path(__file__).resolve().parent.parent
 START_S, STOP_S = 20.0, 10.0
+ENDINGS = signal.SIGINT, signal.SIGTERM
 
 
 def free_ports(count: int) -> list[int]:
@@ -64,7 +65,8 @@ def answers(port: int) -> bool:
 
 def main() -> None:
     redis = shutil.which("redis-server") or sys.exit("run-cluster needs redis-server: sudo apt-get install redis-server")
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for ending in ENDINGS:  # SIGINT too: a shell has what it starts in the background ignore that
+        signal.signal(ending, signal.default_int_handler)
     redis_port, *ports = free_ports(1 + SERVERS)[::-1]
     peers = sorted(f"http://{HOST}:{port}" for port in ports)
     environ = {"REDIS_URL": f"redis://{HOST}:{redis_port}", "SHOWCASE_PEERS": " ".join(peers)}
@@ -90,7 +92,8 @@ def main() -> None:
             print(f"Open both, talk, then: kill -9 {servers[peers[0]].pid}", flush=True)
             watch(servers)
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is ending; a second Ctrl-C would leave something behind
+            for ending in ENDINGS:  # all is ending; a second Ctrl-C would leave something behind
+                signal.signal(ending, signal.SIG_IGN)
             print("\nbye", flush=True)
 
 

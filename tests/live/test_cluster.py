@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import pytest
@@ -30,19 +31,28 @@ class Cluster(NamedTuple):
         return self.process.stdout.readline()
 
 
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    process = subprocess.Popen([sys.executable, "tools/cluster.py"], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+@contextmanager
+def started(*before: str, ended_by: signal.Signals = signal.SIGINT) -> Iterator[Cluster]:
+    process = subprocess.Popen([*before, sys.executable, "tools/cluster.py"], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     try:
         lines = [process.stdout.readline() for _ in range(4)]
         yield Cluster(process, {url: int(pid) for url, pid in re.findall(r"(http://[\d.:]+)/  process (\d+)", "".join(lines))})
     finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0, "it ends cleanly at Ctrl-C"
-        rest = process.stdout.read()
-        process.stdout.close()
+        process.send_signal(ended_by)
+        try:
+            assert process.wait(20) == 0, f"it ends cleanly at {ended_by.name}"
+        finally:
+            process.kill()
+            rest = process.stdout.read()
+            process.stdout.close()
     assert rest.endswith("bye\n")
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with started() as cluster:
+        yield cluster
 
 
 async def visit(browser: object, url: str) -> Page:
@@ -77,3 +87,10 @@ async def test_the_page_goes_on_at_the_other_server(cluster: Cluster) -> None:
         await expect(_pane(there, "Bob").locator(".said")).to_have_text([*heard, "Annafter"])
         await expect(here.locator("#ticker .state")).to_contain_text("Open", timeout=15_000)
         await expect(_pane(there, "Ann").locator(".note", has_text="left")).to_have_count(0)
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_though_a_script_started_it_in_the_background(ended_by: signal.Signals) -> None:
+    with started("sh", "-c", "trap '' INT; exec \"$@\"", "sh", ended_by=ended_by) as cluster:
+        servers = cluster.servers.values()
+    assert [server for server in servers if os.path.exists(f"/proc/{server}")] == []
