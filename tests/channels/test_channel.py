@@ -308,6 +308,20 @@ async def test_a_read_without_a_backend_is_left_for_the_next_link():
     assert heard(reader) == [1]
 
 
+@virtual_time
+async def test_a_read_that_was_refused_is_done_again_by_the_audit():
+    post, channel, reader = opened()
+    post.pages = [Unavailable("full"), Page(at(2), entries(1, 2))]
+    channel.message(E, entry(2))
+    await channel.is_settled()
+    channel.message(E, entry(3))
+    channel.compare(at(0), at(0))
+    channel.compare(at(0), at(0))
+    await channel.is_settled()
+    assert heard(reader) == [1, 2, 3]
+    assert len(post.asked) == 2
+
+
 # ---- audits
 
 
@@ -337,11 +351,16 @@ def test_compare(head, before, looks):
 
 
 @virtual_time
-async def test_nothing_is_compared_in_doubt():
+async def test_nothing_is_compared_before_the_backend_confirms_or_in_doubt():
+    post = Post()
+    Channel("c", Topic(), post).compare(at(9), at(5))
+    assert post.asked == []
     post, channel, _ = opened(5)
+    post.pages = [Page(at(9), entries(6, 7, 8, 9))]
     channel.doubt()
     channel.compare(at(9), at(5))
-    assert post.asked == []
+    await channel.is_settled()
+    assert post.counters["audits"] == 0
 
 
 # ---- readers

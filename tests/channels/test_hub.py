@@ -141,6 +141,73 @@ async def test_after_a_cut_all_is_attached_again():
         await let_go(hub, "a", "b", "here")
 
 
+def deny(backend: Unruly, *names: str) -> None:
+    """No room for ``names``, until ``allow``."""
+    (link,) = backend.links
+    attach = UnrulyLink.attach
+
+    async def denied(channels):
+        if set(names) & set(channels):
+            raise Unavailable("no room")
+        return await attach(link, channels)
+
+    link.attach = denied
+
+
+@virtual_time
+async def test_a_channel_that_is_refused_keeps_no_other_waiting():
+    backend = Unruly()
+    async with running(backend) as hub:
+        deny(backend, "c3")
+        found = await asyncio.gather(*(hub.hold(f"c{number}", 1) for number in range(9)))
+        assert [channel.log is None for channel in found] == [number == 3 for number in range(9)]
+        assert str(found[3].refusal) == "no room"
+        await let_go(hub, *(f"c{number}" for number in range(9)))
+        del next(iter(backend.links)).attach
+        assert (await hub.hold("c3", 1)).log is not None
+        assert hub.line.links == 1
+        await let_go(hub, "c3")
+
+
+@virtual_time
+async def test_a_channel_that_is_refused_when_nobody_wants_it_any_more():
+    backend = Unruly()
+    async with running(backend) as hub:
+        deny(backend, "a")
+        waiting = asyncio.create_task(hub.hold("a", 1))
+        await asyncio.sleep(0)
+        hub.channels.clear()
+        await asyncio.wait([waiting])
+        assert isinstance(waiting.exception(), Unavailable)
+        assert hub._new == {}
+
+
+@virtual_time
+async def test_a_channel_that_is_heard_and_refused_on_another_link_is_asked_for_again(caplog):
+    backend = Unruly()
+    async with running(backend) as hub:
+        for name in ("a", "b"):
+            await hub.hold(name, 1)
+        backend.refuse = 1
+        backend.cut()
+        await asyncio.sleep(5)
+        backend.refuse, backend.deny = 0, 1
+        await asyncio.sleep(5)
+        backend.deny = 0
+        deny(backend, "a")
+        await asyncio.sleep(5)
+        assert (attached(backend), hub.line.links) == ({"b"}, 2)
+        assert "channel 'a' is not heard: no room; trying again" in caplog.text
+        assert words(hub, "b") == ["channel.stale"], "a node is not fresh before all of it is"
+        backend.memory.store("a", b"1", "id1", hub.channels["a"].topic.kept, asyncio.get_running_loop().time())
+        del next(iter(backend.links)).attach
+        await asyncio.sleep(3)
+        assert (attached(backend), hub.line.links) == ({"a", "b"}, 2)
+        assert hub.channels["a"].log.last.id == "id1"
+        assert words(hub, "a") == words(hub, "b") == ["channel.stale", "channel.fresh"]
+        await let_go(hub, "a", "b")
+
+
 def words(hub: Hub, name: str) -> list[str]:
     node, said = hub.channels[name].log.oldest, []
     while node is not None:

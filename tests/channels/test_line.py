@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
 from shallot.channels.contract import CALL_S, CONNECT_S, LEAVE_S, Caps, Entry, LinkLost, Present
-from shallot.channels.line import PAUSES_S, STALE_S, Ears, Line
+from shallot.channels.line import PAUSES_S, REFUSED_S, STALE_S, Ears, Line
 from shallot.errors import Unavailable
 from shallot.testing import virtual_time
 from shallot.testing.channels_aids import Recorder
@@ -138,8 +139,8 @@ def test_a_failed_call_is_made_again_on_the_next_link(error):
     run()
 
 
-@pytest.mark.parametrize("error", [ValueError("yours"), TypeError("yours")], ids=repr)
-def test_the_callers_fault_is_its_own(error):
+@pytest.mark.parametrize("error", [ValueError("yours"), TypeError("yours"), Unavailable("yours: there is no room")], ids=repr)
+def test_the_callers_fault_and_a_refusal_are_its_own(error):
     @virtual_time
     async def run():
         async def use(link):
@@ -148,6 +149,7 @@ def test_the_callers_fault_is_its_own(error):
         async with running(Wire()) as (line, _):
             with pytest.raises(type(error), match="yours"):
                 await line.ask(use, 5)
+            await asyncio.sleep(1)
             assert line.links == 1
 
     run()
@@ -273,6 +275,25 @@ async def test_a_duty_that_fails_ends_the_link():
     async with running(wire, duty) as (line, _):
         await asyncio.sleep(2)
         assert line.links == 2
+
+
+@virtual_time
+async def test_a_duty_that_is_refused_is_tried_again_on_the_same_link(caplog):
+    refusals, begun = [Unavailable("full"), Unavailable("still full")], []
+
+    async def duty(link):
+        begun.append(asyncio.get_running_loop().time())
+        if refusals:
+            raise refusals.pop(0)
+        await asyncio.sleep(3600)
+
+    async with running(Wire(), duty) as (line, _):
+        await asyncio.sleep(10)
+        assert line.links == 1
+    pauses = [after - before for before, after in pairwise(begun)]
+    assert len(pauses) == 2
+    assert all(REFUSED_S / 2 <= pause <= REFUSED_S for pause in pauses)
+    assert "the channels' backend refuses what keeps them going: still full; trying again" in caplog.text
 
 
 @pytest.mark.parametrize("swallow", [False, True], ids=["raised", "swallowed"])

@@ -158,6 +158,10 @@ class Guarantee(RuleBasedStateMachine):
     def be_slow(self, refuse, slow):
         self.backend.refuse, self.backend.slow_s = refuse, slow
 
+    @rule(deny=st.sampled_from([0, 0.2, 1]))
+    def be_full(self, deny):
+        self.backend.deny = deny
+
     @rule()
     def cut(self):
         self.backend.cut()
@@ -189,7 +193,7 @@ class Guarantee(RuleBasedStateMachine):
     @rule()
     def settle(self):
         """All that went wrong ends; a while later everybody knows everything, and who was not told of a gap has missed nothing."""
-        self.backend.lose = self.backend.repeat = self.backend.refuse = self.backend.late_s = self.backend.slow_s = 0
+        self.backend.lose = self.backend.repeat = self.backend.refuse = self.backend.deny = self.backend.late_s = self.backend.slow_s = 0
         self.run(asyncio.sleep(30))
         self.model.settled = self.model.disasters
         for ear in self.ears:

@@ -350,6 +350,43 @@ async def test_a_join_that_fails_leaves_nobody_behind():
 
 
 @virtual_time
+async def test_who_relies_on_a_join_that_was_refused_is_there():
+    async with stage() as on:
+        one, other = await on.add(), await on.add()
+        await on.listen(one)
+        bob = await come(other, BOB)
+        link = link_of(on, other)
+
+        async def refuse(channel, node, members):
+            del link.join
+            sockets.append(await come(other))
+            raise Unavailable("full")
+
+        sockets, link.join = [], refuse
+        with pytest.raises(Unavailable, match="^full$"):
+            await come(other)
+        await asyncio.sleep(1)
+        assert await one.members("here") == {"ann": ANN, "bob": BOB}
+        assert other.stats()["links"] == 1
+        await go(bob, *sockets)
+
+
+@virtual_time
+async def test_a_lease_that_is_refused_for_a_while():
+    async with stage() as on:
+        one, other = await on.add(), await on.add()
+        await on.listen(one)
+        socket = await come(other)
+        on.backend.deny = 1
+        await asyncio.sleep(LEASE_S + GRACE_S + 20)
+        on.backend.deny = 0
+        await asyncio.sleep(10)
+        assert await one.members("here") == {"ann": ANN}
+        assert (one.stats()["links"], other.stats()["links"]) == (1, 1)
+        await go(socket)
+
+
+@virtual_time
 async def test_members_have_a_bound():
     async with stage() as on:
         one = await on.add()

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from redis.exceptions import AuthenticationError, NoScriptError, OutOfMemoryError, ReadOnlyError
+from redis.exceptions import AuthenticationError, MasterDownError, MovedError, NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as Gone
 
 from shallot.channels.contract import LinkLost
@@ -116,16 +116,27 @@ async def test_a_refusal_is_for_who_asked() -> None:
         assert sink.losses == []
 
 
+async def test_a_cluster_that_redirects() -> None:
+    async with wired() as (wire, connection, sink, _):
+        connection.replies.put_nowait(MovedError("3999 10.0.0.6:6381"))
+        with pytest.raises(Unavailable, match=r"^redis refuses: .*3999 10.0.0.6:6381 \(a cluster's redirections are not followed: put a proxy") as refusal:
+            await wire.ask(("A",))
+        assert not isinstance(refusal.value, LinkLost)
+        assert sink.losses == []
+
+
 @pytest.mark.parametrize(
     ("count", "reply", "message"),
     [
         (2, OutOfMemoryError("no"), "redis: no"),
         (1, NoScriptError("flushed"), "redis: flushed"),
         (1, ReadOnlyError("a replica"), "redis: a replica"),
+        (1, ResponseError("Error running script: @user_script: 9: -READONLY You can't write"), "READONLY"),
+        (1, MasterDownError("a replica without its master"), "redis: a replica without its master"),
         (1, Gone("closed by server"), "redis: closed by server"),
         (1, OSError("reset"), "redis: reset"),
     ],
-    ids=["one refusal for several replies", "scripts flushed", "replica now", "connection lost", "reset"],
+    ids=["one refusal for several replies", "scripts flushed", "replica now", "replica now, as Redis 6 says it", "lonely replica", "connection lost", "reset"],
 )
 async def test_the_end_is_everybodys(count: int, reply: Exception, message: str) -> None:
     async with wired() as (wire, connection, sink, _):

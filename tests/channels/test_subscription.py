@@ -134,6 +134,18 @@ async def test_a_channel_without_a_log():
         channel.log = log
 
 
+@virtual_time
+async def test_a_channel_that_the_backend_refuses():
+    async with node() as (backend, channels):
+        backend.deny = 1
+        before = asyncio.get_running_loop().time()
+        with pytest.raises(Unavailable, match=r"^channel 'a' is not attached: full$"):
+            async with channels.subscription("a"):
+                pass
+        assert asyncio.get_running_loop().time() - before < 1
+        assert channels.stats()["channels"] == 0
+
+
 def begin(reader):
     reader.open(lambda first=False: None, 1)
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from shallot.channels.contract import Kept, LinkLost
+from shallot.errors import Unavailable
 from shallot.testing import Unruly, virtual_time
 from shallot.testing.channels_aids import Recorder
 
@@ -153,3 +154,17 @@ async def test_the_same_seed_does_the_same():
 
     assert await heard() == await heard()
     assert not Unruly(contiguous=False).caps.contiguous
+
+
+@virtual_time
+async def test_calls_that_are_denied_leave_the_link():
+    async with linked() as (backend, link, ears):
+        backend.deny = 1
+        with pytest.raises(Unavailable, match="^full$") as denied:
+            await say(link, 1)
+        assert not isinstance(denied.value, LinkLost)
+        await link.ping()
+        backend.deny = 0
+        await say(link, 1)
+        await asyncio.sleep(0.1)
+        assert (ids(ears), ears.losses) == (["a0"], [])

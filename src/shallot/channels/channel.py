@@ -58,7 +58,7 @@ class Channel(Gate):
 
     __slots__ = (
         *("_again", "_batch", "_early", "_is_gathering", "_limits", "_reading", "_station", "crowd"),
-        *("log", "name", "readers", "ready", "recovering", "returning", "topic", "users"),
+        *("log", "name", "readers", "ready", "recovering", "refusal", "returning", "topic", "users"),
     )
 
     def __init__(self, name: str, topic: Topic, station: Station) -> None:
@@ -81,6 +81,8 @@ class Channel(Gate):
         self.returning: list[tuple[Position | None, asyncio.Future[None]]] = []
         """Who came back with a position that the log does not hold; see ``recovery``."""
         self.recovering = False
+        self.refusal: Unavailable | None = None
+        """Why the backend does not let anybody here hear it."""
         self.topic = topic
         self.users = 0
 
@@ -132,7 +134,11 @@ class Channel(Gate):
 
     def compare(self, head: Position, before: Position) -> None:
         """``head`` is what the backend knew at a time when this node had seen ``before``, and long enough ago to have arrived since."""
-        if self.log is None or self._early is not None:
+        if self.log is None:
+            return
+        if self._early is not None:
+            if self._reading is None:
+                self.look()  # the last read was refused
             return
         last = self.log.last
         is_other = head.epoch != before.epoch or head.offset < before.offset or (head.offset == before.offset and head.id != before.id)
@@ -158,7 +164,7 @@ class Channel(Gate):
                 self._take(page, self.log)
                 self._again = self._again or len(page.entries) >= PAGE
         except Unavailable as error:
-            log.debug("channel %.60r was not read: %s; it will be, when there is a link again", self.name, error)
+            log.debug("channel %.60r was not read: %s; it will be, by the next link or audit", self.name, error)
             return
         finally:
             self._reading = None
@@ -206,6 +212,11 @@ class Channel(Gate):
         if self.ready is not None:
             self.ready.set()
             self.ready = None
+
+    def refuse(self, error: Unavailable) -> None:
+        """Whoever waited for it has waited in vain."""
+        self.refusal = error
+        self.open()
 
     def rest(self) -> None:
         """Now and then: forget what nobody needs any more."""

@@ -16,9 +16,10 @@ and retry of the client library. When the link breaks, a function raises ``LinkL
 the ``yield`` fails: any of them makes the core leave the context and, after a jittered pause, call ``connect`` again, for ever. After each
 ``connect`` the core attaches all channels anew, joins all members anew, and reads what was missed: a link remembers nothing of the one before.
 
-**Errors.** What another connection may cure is a ``LinkLost`` (made ``from`` the library's error). ``ValueError`` is the caller's fault
-and is passed on. Anything else is logged and taken as ``LinkLost``. All functions may be cancelled at any ``await``; they may run at the same time.
-Each is called with a deadline of ``CALL_S``; one that passes it breaks the link. So none needs a deadline, a retry or a lock against itself.
+**Errors.** What another connection may cure is a ``LinkLost`` (made ``from`` the library's error). What it would not cure, because the backend has no
+room or does not allow it, is a **refusal**: an ``Unavailable`` that is no ``LinkLost``; the link stays, and whoever asked is told. ``ValueError`` is the
+caller's fault and is passed on, too. Anything else is logged and taken as ``LinkLost``. All functions may be cancelled at any ``await``; they may run at
+the same time. Each is called with a deadline of ``CALL_S``; one that passes it breaks the link. So none needs a deadline, a retry or a lock against itself.
 
 **Channels.** A name is any non-empty ``str`` of at most 255 bytes of UTF-8, every character included (``*``, blanks, dots, NUL, capitals): encode it
 so that no two names meet. A **position** is an epoch, an offset and the id of the message there. Within an epoch the offsets of a channel rise with
@@ -61,6 +62,7 @@ __all__ = [
     "Present",
     "Sink",
     "Stored",
+    "is_refusal",
     "judge",
 ]
 
@@ -77,6 +79,15 @@ Gap: TypeAlias = Literal["", "epoch", "rollback", "trimmed"]
 
 class LinkLost(Unavailable):
     """The link to the backend broke, or cannot be made: another one may do."""
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Does the backend refuse, so that it would on another link, too?
+
+    >>> is_refusal(Unavailable("full")), is_refusal(LinkLost("gone")), is_refusal(OSError("reset"))
+    (True, False, False)
+    """
+    return isinstance(error, Unavailable) and not isinstance(error, LinkLost)
 
 
 class Caps(NamedTuple):

@@ -6,14 +6,15 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from random import uniform
 from typing import Any, TypeVar
 
 from ..deadline import DeadlinePassed, within
 from ..errors import Unavailable
 from .channel import ASK_S, PAGE, Channel
-from .contract import CALL_S, Backend, Entry, Link, Page, Position, Present
-from .line import Line
+from .contract import CALL_S, Backend, Entry, Link, Page, Position, Present, is_refusal
+from .line import REFUSED_S, Line
 from .presence import Attendance, Crowd
 from .topics import Topics
 
@@ -198,14 +199,36 @@ class Hub:
                     await within(CALL_S, link.detach(names))
                 new, self._new = self._new, {}
                 for names in _portions(list(new)):
-                    heads = await within(CALL_S, link.attach(names))
-                    for name in names:
+                    for name, head in (await self._hear(link, names)).items():
                         if self.channels.get(name) is new[name]:
-                            self._confirm(new[name], heads[name])
-                if is_first:
+                            self._confirm(new[name], head)
+                if is_first and not self._new:
                     tasks.create_task(self._freshen())
                     is_first = False
-                await self._stirred.wait()
+                with suppress(DeadlinePassed):  # what was refused is asked for again
+                    await within(REFUSED_S if self._new else None, self._stirred.wait())
+
+    async def _hear(self, link: Link, names: Sequence[str]) -> Mapping[str, Position]:
+        """The heads of ``names``, but for those that the backend refuses: they keep no others waiting."""
+        try:
+            return await within(CALL_S, link.attach(names))
+        except Unavailable as error:
+            if not is_refusal(error):
+                raise
+            if len(names) == 1:
+                self._refused(names[0], error)
+                return {}
+        middle = len(names) // 2
+        return {**await self._hear(link, names[:middle]), **await self._hear(link, names[middle:])}
+
+    def _refused(self, name: str, error: Unavailable) -> None:
+        """Whoever wants to begin with the channel is told; those who hear it wait until it is attached again."""
+        channel = self.channels.get(name)
+        if channel is not None and channel.log is None:
+            channel.refuse(error)
+        elif channel is not None:
+            self._new[name] = channel
+            log.warning("channel %.60r is not heard: %s; trying again", name, error)
 
     def _confirm(self, channel: Channel, head: Position) -> None:
         channel.attached(head)

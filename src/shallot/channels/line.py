@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from ..deadline import DeadlinePassed, within
 from ..errors import Unavailable
-from .contract import CALL_S, CONNECT_S, LEAVE_S, Backend, Entry, Link, LinkLost, Present, Sink
+from .contract import CALL_S, CONNECT_S, LEAVE_S, Backend, Entry, Link, LinkLost, Present, Sink, is_refusal
 
-__all__ = ["PAUSES_S", "SILENCE_S", "STALE_S", "Duty", "Line", "News"]
+__all__ = ["PAUSES_S", "REFUSED_S", "SILENCE_S", "STALE_S", "Duty", "Line", "News"]
 
 log = logging.getLogger("shallot.channels")
 
@@ -27,6 +27,8 @@ PAUSES_S = 0.05, 2.0
 """The first and the longest pause before connecting again; each is twice the last one, and somewhere between its half and its whole."""
 SILENCE_S = 1.0
 """After so long without a word from the backend it is asked for one."""
+REFUSED_S = 2.0
+"""The longest pause before a duty is tried again that the backend has refused."""
 STALE_S = 1.0
 """So long a link may be missing, or owe an answer, before readers are told."""
 
@@ -58,7 +60,7 @@ class Line:
     # ---- use
 
     async def ask(self, use: Callable[[Link], Coroutine[Any, Any, T]], seconds: float) -> T:
-        """What ``use(link)`` gives, on the first link that lives long enough; ``Unavailable`` after ``seconds``."""
+        """What ``use(link)`` gives, on the first link that lives long enough; ``Unavailable`` after ``seconds``, or at once where the backend refuses."""
         time = asyncio.get_running_loop().time
         until = time() + seconds
         while True:
@@ -66,13 +68,13 @@ class Line:
             left = until - time()
             try:
                 return await within(min(CALL_S, left), use(link))
-            except (ValueError, TypeError):
-                raise
             except DeadlinePassed as error:
                 if left < CALL_S:
                     raise Unavailable(f"the channels' backend gave no answer within {seconds:g} s") from error
                 self.lose(link, error)
             except Exception as error:
+                if isinstance(error, (ValueError, TypeError)) or is_refusal(error):
+                    raise
                 self.lose(link, error)
 
     def lose(self, link: Link, error: BaseException) -> None:
@@ -128,7 +130,7 @@ class Line:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._listen(link, ears))
                 for duty in self._duties:
-                    tasks.create_task(duty(link))
+                    tasks.create_task(_do(duty, link))
         finally:
             ears.open = False
             await within(LEAVE_S, _leave(manager, *sys.exc_info()))
@@ -201,6 +203,18 @@ class Ears:
     def lost(self, error: BaseException | None) -> None:
         if not self.end.done():
             self.end.set_result(error)
+
+
+async def _do(duty: Duty, link: Link) -> None:
+    """``duty``, once more after each refusal: the link is as good as any."""
+    while True:
+        try:
+            return await duty(link)
+        except Unavailable as error:
+            if not is_refusal(error):
+                raise
+            log.warning("the channels' backend refuses what keeps them going: %s; trying again", error)
+            await asyncio.sleep(uniform(REFUSED_S / 2, REFUSED_S))
 
 
 async def _enter(manager: AbstractAsyncContextManager[Link]) -> Link:

@@ -163,6 +163,7 @@ class Attendance:
                 await self._hall.ask(lambda link: link.join(channel, self._hall.node, {member: data}), seconds)
             except BaseException:
                 self.depart(channel, member)
+                self._renewed_at = None  # another socket of the member's may rely on this one: all are said again
                 raise
 
     def depart(self, channel: str, member: str) -> None:

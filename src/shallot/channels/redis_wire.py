@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 try:
     from redis.asyncio.connection import ConnectionPool, parse_url
-    from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+    from redis.exceptions import MasterDownError, MovedError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 except ImportError as error:
     raise ImportError("redis_channels needs redis: pip install 'shallot[redis]'") from error
 
@@ -23,8 +23,11 @@ log = logging.getLogger("shallot.channels")
 
 MESSAGES = frozenset({b"message", b"smessage"})
 """How Redis begins what it was not asked for."""
-STALE = NoScriptError, ReadOnlyError
-"""Refusals that another connection cures: the scripts were flushed, or this is a replica now."""
+STALE = NoScriptError, ReadOnlyError, MasterDownError
+"""Refusals that another connection cures: the scripts were flushed, or this is a replica now,"""
+READ_ONLY = "-READONLY "
+"""which Redis 6 says within another error where it was a script that wrote."""
+MOVED = " (a cluster's redirections are not followed: put a proxy in front of it, or use a primary with replicas)"
 OURS: Mapping[str, Any] = {
     "protocol": 2,
     "decode_responses": False,
@@ -140,7 +143,8 @@ class Wire:
         if not self._waiting:
             raise RedisError(f"an answer that nobody asked for: {reply!r:.200}")
         question = self._waiting[0]
-        if isinstance(reply, STALE) or (isinstance(reply, ResponseError) and question.expected != question.asked):
+        is_refused = isinstance(reply, ResponseError)
+        if is_refused and (isinstance(reply, STALE) or READ_ONLY in str(reply) or question.expected != question.asked):
             raise reply  # one refusal stands for all replies of a command: which reply is whose would not be known
         question.replies.append(reply)
         if len(question.replies) == question.expected:
@@ -148,7 +152,8 @@ class Wire:
             if not question.answer.done():  # or whoever asked has gone
                 refusals = [reply for reply in question.replies if isinstance(reply, ResponseError)]
                 if refusals:
-                    question.answer.set_exception(Unavailable(f"redis refuses: {refusals[0]}"))
+                    cure = MOVED if isinstance(refusals[0], MovedError) else ""
+                    question.answer.set_exception(Unavailable(f"redis refuses: {refusals[0]}{cure}"))
                 else:
                     question.answer.set_result(question.replies)
 

@@ -95,7 +95,7 @@ async def open_reader(
 
 async def _enter(hub: Hub, channel: Channel, wish: Wish, seconds: float, begin: Callable[[Reader], None]) -> tuple[Reader, Subscribed]:
     if channel.log is None:
-        raise Unavailable(f"channel {channel.name!r} is not attached")
+        raise Unavailable(f"channel {channel.name!r} is not attached: {channel.refusal}") from channel.refusal
     try:
         place = await within(seconds, find_place(channel, channel.log, hub, wish.cursor))
     except DeadlinePassed as error:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ..channels.contract import Caps, Entry, Kept, Link, LinkLost, Page, Position, Present, Sink, Stored
 from ..channels.memory import MemoryBackend
+from ..errors import Unavailable
 
 __all__ = ["Unruly"]
 
@@ -21,17 +22,19 @@ class Unruly:
     """Memory behind bad links. What is stored is stored atomically; whatever is told about it may be lost, repeated, late or out of order.
 
     ``lose``, ``repeat`` and ``refuse`` are the shares (0 to 1) of news that are lost, of news that come twice, and of calls that break the link,
-    some of them after they were performed; ``late_s`` is the longest delay of a piece of news, ``slow_s`` of a call.
+    some of them after they were performed; ``deny`` is the share of calls that it says no to, on a link that holds: as a full disk does;
+    ``late_s`` is the longest delay of a piece of news, ``slow_s`` of a call.
     """
 
     def __init__(self, seed: int = 0, *, contiguous: bool = True) -> None:
         self.caps = Caps(contiguous=contiguous, local=False)
         self.random = Random(seed)
-        self.lose = self.repeat = self.refuse = self.late_s = self.slow_s = 0.0
+        self.lose = self.repeat = self.refuse = self.deny = self.late_s = self.slow_s = 0.0
         self.memory = MemoryBackend()
         self._thawed = asyncio.Event()
         self._thawed.set()
-        self.links: set[UnrulyLink] = set()
+        self.links: dict[UnrulyLink, None] = {}
+        """Those that hold, in the order in which they were made."""
         self.stored: Callable[[str, Position], None] = _nothing
         """Called with each message that is stored."""
         self.reads = 0
@@ -44,12 +47,12 @@ class Unruly:
         bad = UnrulySink(self, sink)
         async with self.memory.connect(bad) as link:
             unruly = UnrulyLink(self, link, sink)
-            self.links.add(unruly)
+            self.links[unruly] = None
             try:
                 yield unruly
             finally:
                 bad.is_open = False
-                self.links.discard(unruly)
+                self.links.pop(unruly, None)
 
     @property
     def is_frozen(self) -> bool:
@@ -67,7 +70,7 @@ class Unruly:
 
     def cut(self) -> None:
         """Break all links."""
-        cut, self.links = self.links, set()
+        cut, self.links = self.links, {}
         for link in cut:
             link.sink.lost(LinkLost("cut"))
 
@@ -133,13 +136,15 @@ class UnrulyLink:
         self._link = link
         self.sink = sink
 
-    async def _call(self, work: Coroutine[Any, Any, T]) -> T:
+    async def _call(self, work: Coroutine[Any, Any, T], *, needs_room: bool = True) -> T:
         backend = self._backend
         try:
             await asyncio.sleep(backend.random.random() * backend.slow_s)
             await backend.thawed()
             if self not in backend.links or backend.random.random() < backend.refuse / 2:
                 raise LinkLost("broken before the call")
+            if needs_room and backend.random.random() < backend.deny:
+                raise Unavailable("full")
             result = await work
         finally:
             work.close()
@@ -186,7 +191,7 @@ class UnrulyLink:
         return await self._call(self._link.members(channel))
 
     async def ping(self) -> None:
-        await self._call(self._link.ping())
+        await self._call(self._link.ping(), needs_room=False)
 
 
 def _nothing(channel: str, position: Position) -> None:
