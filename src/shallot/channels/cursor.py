@@ -15,24 +15,25 @@ MAX_ID_BYTES = 128
 """Nor an id: three characters for each of its bytes, at worst, leave room for the rest."""
 MAX_CHANNEL_BYTES = 255
 
-_SHAPE = re.compile(r"([0-9A-Za-z]{1,32})\.(0|[1-9][0-9]{0,18})\.([0-9A-Za-z%._~-]{0,384})", re.ASCII)
+_SHAPE = re.compile(r"([0-9A-Za-z]{1,32})\.(0|[1-9][0-9]{0,18})\.([0-9A-Za-z._~-]{0,384})", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def format_cursor(position: Position) -> str:
-    """``position`` as ASCII text that may stand in a query string and in a header as it is.
+    """``position`` as ASCII text that may stand in a query string and in a header as it is: letters, digits and ``. _ ~ -``, which a URL leaves alone
+    (RFC 3986, section 2.3). The id is percent-encoded, but with ``~``.
 
     >>> format_cursor(Position("e7", 12, "order 9"))
-    'e7.12.order%209'
+    'e7.12.order~209'
     """
     identity = position.id
-    return f"{position.epoch}.{position.offset}.{identity if identity.isalnum() and identity.isascii() else quote(identity, safe='')}"
+    return f"{position.epoch}.{position.offset}.{identity if identity.isalnum() and identity.isascii() else _quoted(identity)}"
 
 
 def parse_cursor(text: object) -> Position | None:
     """The position that ``text`` stands for; ``None`` if no ``format_cursor`` has written it. It proves nothing: whoever holds it may have made it up.
 
-    >>> parse_cursor("e7.12.order%209")
+    >>> parse_cursor("e7.12.order~209")
     Position(epoch='e7', offset=12, id='order 9')
     >>> parse_cursor("e7.012.x") is None
     True
@@ -41,8 +42,12 @@ def parse_cursor(text: object) -> Position | None:
     if found is None:
         return None
     epoch, offset, quoted = found.groups()
-    position = Position(epoch, int(offset), unquote(quoted, errors="replace"))
+    position = Position(epoch, int(offset), unquote(quoted.replace("~", "%"), errors="replace"))
     return position if position.offset < 2**63 and format_cursor(position) == text else None
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="").replace("~", "%7E").replace("%", "~")
 
 
 def check_channel(channel: object) -> str:
