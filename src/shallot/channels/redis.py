@@ -26,11 +26,13 @@ def redis_channels(
     ``url``      ``redis://user:password@host:6379/0``, ``rediss://`` for TLS, ``unix://``
     ``topics``   settings by pattern of the channel's name, see ``shallot.channels.topics.Topic``
     ``prefix``   in front of all keys (``"shallot:"``): who shares it, and the database, shares the channels
-    ``sharded``  tell by sharded pub/sub (``SPUBLISH``, Redis 7): a cluster then does not repeat every message to all its nodes
+    ``sharded``  tell by sharded pub/sub (``SPUBLISH``, Redis 7): a cluster behind a proxy then does not repeat every message to all its nodes
     ``options``  those of ``Channels``
 
-    Each process has two connections. Redis must not evict (``maxmemory-policy noeviction``), and what it may lose is set there:
-    ``appendonly yes`` keeps what was acknowledged up to the last second, ``appendfsync always`` all of it. What it does lose, readers are told.
+    Each process has two connections, both to the address of ``url``. The redirections of a Redis Cluster (``MOVED``) are not followed; they are an
+    ``Unavailable``: put a proxy in front of it that follows them, or use a primary with replicas. Redis must not evict (``maxmemory-policy noeviction``),
+    and what it may lose is set there: ``appendonly yes`` keeps what was acknowledged up to the last second, ``appendfsync always`` all of it. What it does
+    lose, readers are told.
 
         >>> channels = redis_channels("redis://localhost", {"chat:*": {"keep": 1000, "presence": True}})
     """
