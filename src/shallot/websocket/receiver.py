@@ -75,9 +75,16 @@ class Receiver:
         while True:
             if self._shared:
                 mailbox = self._mailbox
-                message: Any = mailbox.take() if mailbox is not None and self.left is None and not self.send_only else None
-                if message is None:  # most often there is something: then nothing that _next_shared would look at matters
+                if mailbox is None or self._ahead is None or self.send_only or self.left or self._over:
                     message = await self._next_shared()
+                else:  # somebody reads for us, and nothing that _next_shared would look at has happened
+                    message = mailbox.take()
+                    if message is None:
+                        self._waiting = True
+                        try:
+                            await mailbox.wait()
+                        finally:
+                            self._waiting = False
                 if message is not None:
                     yield message
                 continue
@@ -181,31 +188,23 @@ class Receiver:
     # ---- inside
 
     async def _next_shared(self) -> Message | None:
-        """The next message from the mailbox; ``None`` as soon as the handler can read without help."""
-        mailbox = self.mailbox
-        while True:
-            if self.send_only:
-                await self._tire()
-                raise RuntimeError(SENDS_ONLY)
-            message = mailbox.take()
-            if message is not None:
-                if self.left is not None:
-                    self._tell("back")
-                return message
-            if self._over or self.trouble or self.left:
-                await self._tire()
-                if self.trouble and not self._over:
-                    raise self.trouble.with_traceback(None)
-                code, reason = self._over or self.left or (1005, "")
-                raise WSDisconnect(code, reason)
-            if self._ahead is None and not mailbox.shared:
-                self._shared = False
-                return None
-            self._waiting = True
-            try:
-                await mailbox.wait()
-            finally:
-                self._waiting = False
+        """The next message from the mailbox when nobody reads for the handler any more; ``None`` as soon as it can read without help."""
+        if self.send_only:
+            await self._tire()
+            raise RuntimeError(SENDS_ONLY)
+        message = self.mailbox.take()
+        if message is not None:
+            if self.left is not None:
+                self._tell("back")
+            return message
+        if self._over or self.trouble or self.left:
+            await self._tire()
+            if self.trouble and not self._over:
+                raise self.trouble.with_traceback(None)
+            code, reason = self._over or self.left or (1005, "")
+            raise WSDisconnect(code, reason)
+        self._shared = False
+        return None
 
     async def _tire(self) -> None:
         """Before there is nothing to hand over, once more: a handler that catches it and asks again for ever must not keep the processor to itself."""
