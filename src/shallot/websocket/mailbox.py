@@ -150,12 +150,15 @@ class SharedMailbox(Mailbox):
 
     def wake(self, key: object, first: bool = False) -> None:
         """Something waits under ``key``; ``first``: what comes next there overtakes what other sources have."""
-        if key is CLIENT or key in self._sources:
-            if first and not self._closed:
+        if key not in self._ready or first:
+            if (self._closed or key not in self._sources) and key is not CLIENT:
+                return
+            if first:
                 self._forget(key)
                 self._ready.insert(0, key)
-            self._enqueue(key)
-            self.stir()
+            else:
+                self._ready.append(key)
+        self.stir()
 
     def stir(self) -> None:
         """Let whoever waits look again."""
