@@ -38,8 +38,8 @@ async def wired(nats: Nats) -> AsyncGenerator[tuple[Wire, Recorder], None]:
         await wire.close()
 
 
-async def stream(wire: Wire, name: str, **config: Any) -> None:
-    await wire.ask("STREAM.CREATE", name, name=name, subjects=[f"{name}.*"], storage="memory", retention="limits", discard="new", **config)
+async def stream(wire: Wire, name: str, storage: str = "memory", **config: Any) -> None:
+    await wire.ask("STREAM.CREATE", name, name=name, subjects=[f"{name}.*"], storage=storage, retention="limits", discard="new", **config)
 
 
 # ---- questions
@@ -99,6 +99,27 @@ async def test_refusals(nats: Nats) -> None:
             await wire.store("full.a", b"2", {})
         assert not isinstance(refusal.value, LinkLost)
         assert sink.losses == [], "the connection is well"
+
+
+@pytest.mark.parametrize("storage", ["file", "memory"])
+async def test_an_account_that_is_full(storage: str) -> None:
+    limits = f"jetstream: {{max_{storage}: 2MB}}"
+    with Nats(f"accounts {{ A: {{ {limits}, users: [{{user: app, password: secret}}] }} }}") as own:
+        sink = Recorder()
+        wire = Wire(sink)
+        await wire.open([own.url.replace("//", "//app:secret@")], None)
+        try:
+            await stream(wire, "full", storage)
+            with pytest.raises(Unavailable, match="resource limits exceeded for account") as refusal:
+                for _ in range(4):
+                    await wire.store("full.a", b"1" * 900_000, {})
+            assert not isinstance(refusal.value, LinkLost)
+            with pytest.raises(Unavailable, match="insufficient .* resources") as refusal:
+                await stream(wire, "large", storage, max_bytes=9_000_000)
+            assert not isinstance(refusal.value, LinkLost)
+            assert sink.losses == []
+        finally:
+            await wire.close()
 
 
 async def test_who_asks_and_goes_disturbs_nobody(nats: Nats) -> None:

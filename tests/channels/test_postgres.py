@@ -12,6 +12,7 @@ from shallot.channels import postgres as module
 from shallot.channels.contract import Kept, LinkLost, Present
 from shallot.channels.postgres import PostgresBackend, postgres_channels
 from shallot.channels.postgres_schema import format_schema
+from shallot.errors import Unavailable
 from shallot.testing.channels_aids import KEPT, Recorder, until
 
 from ..live.brokers import Postgres
@@ -87,7 +88,7 @@ async def test_an_app_that_may_create_nothing_finds_what_is_there(postgres):
     url = postgres.url.replace("postgres@", "app@")
     async with PostgresBackend(url, schema="ready").connect(Recorder()) as link:
         await link.publish("a", b"1", "one", KEPT)
-    with pytest.raises(LinkLost, match="InsufficientPrivilege"):
+    with pytest.raises(Unavailable, match="InsufficientPrivilege"):
         async with PostgresBackend(url, schema="missing").connect(Recorder()):
             pass
 
@@ -122,6 +123,22 @@ async def test_a_sweep_that_fails_ends_the_link(postgres, monkeypatch):
         await connection.execute("DROP TABLE broken.ids")
         await until(lambda: ears.losses, "the loss is told")
         assert "ids" in str(ears.losses[0])
+
+
+async def test_a_sweep_that_is_refused_is_tried_again(postgres, monkeypatch, caplog):
+    monkeypatch.setattr(module, "SWEEP_S", 0.02)
+    async with connected(postgres) as connection:
+        await connection.execute(format_schema("kept"))
+        rights = "GRANT USAGE ON SCHEMA kept TO reader; GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA kept TO reader"
+        await connection.execute(f"CREATE ROLE reader LOGIN; {rights}")
+        async with PostgresBackend(postgres.url.replace("postgres@", "reader@"), schema="kept").connect(ears := Recorder()) as link:
+            await until(lambda: caplog.text.count("it will be tried again") > 1, "the refusals are told")
+            await connection.execute("GRANT DELETE ON ALL TABLES IN SCHEMA kept TO reader")
+            await link.publish("silent", b"1", "one", Kept(10, 0.05, 0.05))
+            async with asyncio.timeout(10):
+                while await connection.fetch("SELECT * FROM kept.ids"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert ears.losses == []
 
 
 async def test_a_standby_is_refused(postgres):

@@ -131,8 +131,8 @@ async def test_nobody_there(monkeypatch: pytest.MonkeyPatch, error: Exception) -
 
 
 def test_failures() -> None:
-    error = asyncpg.TooManyConnectionsError("many")
-    assert (type(failure(error)), failure(error).__cause__) == (Unavailable, error)
+    for error in (asyncpg.TooManyConnectionsError("many"), asyncpg.InsufficientPrivilegeError("not you"), asyncpg.ProgramLimitExceededError("queue")):
+        assert (type(failure(error)), failure(error).__cause__) == (Unavailable, error)
     assert type(failure(asyncpg.ReadOnlySQLTransactionError("standby"))) is LinkLost
 
 

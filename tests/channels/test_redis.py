@@ -232,6 +232,29 @@ async def test_a_full_redis_refuses_to_write_but_not_to_read(redis: Redis) -> No
         assert ears.losses == []
 
 
+async def test_a_full_redis_takes_hearing_from_nobody(redis: Redis) -> None:
+    async with redis_channels(redis.url, {"here": {"presence": True}}, prefix="crowded:") as channels, channels.subscription("heard") as messages:
+        await channels.publish("heard", 1)
+        redis.say("CONFIG SET maxmemory 1")
+        try:
+            before = time.monotonic()
+            with pytest.raises(Unavailable, match="^publish to 'heard': redis refuses: .*maxmemory"):
+                await channels.publish("heard", 2)
+            with pytest.raises(Unavailable, match="redis refuses: .*maxmemory"):
+                async with channels.subscription("here", member={"id": "ann"}):
+                    pass
+            assert time.monotonic() - before < 2, "they are told at once"
+            async with channels.subscription("heard", cursor=messages.cursor) as another, channels.subscription("new"):
+                assert another.result["recovered"]
+        finally:
+            redis.say("CONFIG SET maxmemory 0")
+        await channels.publish("heard", 3)
+        assert [(await anext(messages))["data"] for _ in range(2)] == [1, 3]
+        async with channels.subscription("here", member={"id": "ann"}):
+            assert await channels.members("here") == {"ann": {"id": "ann"}}
+        assert channels.stats()["links"] == 1
+
+
 @pytest.mark.parametrize("kind", ["normal", "pubsub"])
 async def test_either_connection_is_the_link(redis: Redis, kind: str) -> None:
     async with linked(redis) as (link, ears):

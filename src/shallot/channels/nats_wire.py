@@ -31,8 +31,8 @@ Heard: TypeAlias = Callable[[str, Mapping[str, str], bytes], None]
 
 NO_MESSAGE, NAME_IN_USE, NO_STREAM, WRONG_LAST = 10037, 10058, 10059, 10071
 """Errors of JetStream that are answers."""
-FULL = {10023, 10047, 10077}
-"""And those that another connection would get, too: there is no room."""
+FULL = {10002, 10023, 10028, 10047, 10077}
+"""And those that another connection would get, too: there is no room, on the server or for the account."""
 NO_RESPONDERS = "503"
 MAX_UNHEARD_BYTES = 64 * 1_048_576
 """So much of one channel may wait to be heard, by a loop that is too busy; more breaks the link."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from random import uniform
 from typing import Any
 
 from ..errors import Unavailable
-from .contract import Caps, Link, Sink
+from .contract import Caps, Link, Sink, is_refusal
 from .postgres_link import PostgresLink
 from .postgres_schema import format_schema, format_statements
 from .postgres_wire import Desk
 from .resource import Channels
 
 __all__ = ["PostgresBackend", "postgres_channels"]
+
+log = logging.getLogger("shallot.channels")
 
 SWEEP_S = 30.0
 """How often what is too old is deleted where nobody publishes any more, more or less a half,"""
@@ -72,7 +76,7 @@ class PostgresBackend:
                 await desk.open(self._url)
             await self._make(pen)
             link = PostgresLink(self.schema, self.statements, sink, ear, pen, eye)
-            duties = [self._sweep(pen)] if self._poll_s is None else [self._sweep(pen), link.poll(self._poll_s)]
+            duties = [partial(self._sweep, pen)] if self._poll_s is None else [partial(self._sweep, pen), partial(link.poll, self._poll_s)]
             tasks = [asyncio.create_task(_done(duty, sink)) for duty in duties]
             try:
                 yield link
@@ -101,8 +105,12 @@ class PostgresBackend:
             await pen.fetch(self.statements.sweep, SWEEP_ROWS, LOST_NODE_S, FORGET_S)
 
 
-async def _done(duty: Coroutine[Any, Any, None], sink: Sink) -> None:
-    try:
-        await duty
-    except Unavailable as error:
-        sink.lost(error)
+async def _done(duty: Callable[[], Coroutine[Any, Any, None]], sink: Sink) -> None:
+    """``duty``, which begins with a pause, for as long as the link is well."""
+    while True:
+        try:
+            await duty()
+        except Unavailable as error:
+            if not is_refusal(error):
+                return sink.lost(error)
+            log.warning("channels: %s; it will be tried again", error)

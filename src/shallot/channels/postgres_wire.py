@@ -22,6 +22,8 @@ log = logging.getLogger("shallot.channels")
 T = TypeVar("T")
 
 connect: Callable[..., Coroutine[Any, Any, Any]] = asyncpg.connect  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+REFUSALS = asyncpg.InsufficientResourcesError, asyncpg.InsufficientPrivilegeError, asyncpg.ProgramLimitExceededError
+"""Errors that another connection would get, too. The last: the queue of notifications is full."""
 SETTINGS = {"application_name": "shallot", "jit": "off"}
 
 Use: TypeAlias = Callable[[Any], Coroutine[Any, Any, T]]
@@ -90,8 +92,8 @@ class Desk:
 
 
 def failure(error: Exception) -> Unavailable:
-    """What ``error`` is for the core. Where PostgreSQL has no room, another connection would get the same answer."""
-    kind = Unavailable if isinstance(error, asyncpg.InsufficientResourcesError) else LinkLost
+    """What ``error`` is for the core. Where PostgreSQL has no room, or does not allow it, another connection would get the same answer."""
+    kind = Unavailable if isinstance(error, REFUSALS) else LinkLost
     failed = kind(f"postgres: {error!r}")
     failed.__cause__ = error
     return failed
