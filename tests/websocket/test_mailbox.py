@@ -271,3 +271,17 @@ async def test_what_could_not_be_opened_is_not_there():
     assert not mailbox.is_open("k")
     mailbox.open("k", Given(), 1)
     assert mailbox.is_open("k")
+
+
+def test_a_source_that_speaks_up_while_it_is_asked_stands_in_line_once():
+    class Eager(Given):
+        def take(self):
+            self.wake(True)
+            return super().take()
+
+    mailbox, eager, other = a_mailbox(), Eager(), Given()
+    mailbox.open("eager", eager, 1)
+    mailbox.open("other", other, 1)
+    other.say("o1", "o2")
+    eager.say("e1", "e2")
+    assert drain(mailbox) == ["o1", "e1", "e2", "o2"]

@@ -138,8 +138,8 @@ class SharedMailbox(Mailbox):
                 continue
             if source is not None and source.done:
                 self._sources.pop(key, None)
-            elif not getattr(source, "idle", False):
-                self._enqueue(key)
+            elif not getattr(source, "idle", False) and key not in self._ready:
+                self._ready.append(key)
             return message
         return None
 
@@ -184,10 +184,6 @@ class SharedMailbox(Mailbox):
         self._closed = True
         while self._sources:
             yield self.close(next(iter(self._sources)))
-
-    def _enqueue(self, key: object) -> None:
-        if key not in self._ready and not (self._closed and key is not CLIENT):
-            self._ready.append(key)
 
     def _forget(self, key: object) -> None:
         if key in self._ready:
