@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from shallot import build_server
 from shallot.effects import ws_accept, ws_send
 from shallot.limits import default_limits
 from shallot.testing import FakeServer, virtual_time, websocket_scope
+from shallot.websocket import conversations as module
 from shallot.websocket import websocket
 from shallot.websocket.conversations import Conversations
 from shallot.websocket.table import EffectTable
@@ -56,6 +59,20 @@ async def test_a_client_gone_before_the_accept_leaves_nothing_open():
     server.leave(1006)
     await server.run(app)
     assert len(conversations) == 0
+
+
+@pytest.mark.parametrize("forgets", [True, False], ids=["a TaskGroup forgets its cancellation", "it does not"])
+@virtual_time
+async def test_the_same_on_every_python(monkeypatch, forgets):
+    monkeypatch.setattr(module, "FORGETS", forgets)
+    server, app = hall(make())
+    server.start(app)
+    await asyncio.sleep(1)
+    server.push({"type": "websocket.receive", "text": "x"})
+    await server.until(lambda: len(server.sent) == 2, "the echo")
+    server.leave(1001)
+    await server.end()
+    assert server.sent[1] == ws_send("x")
 
 
 @virtual_time
@@ -120,6 +137,23 @@ async def test_what_does_not_end_in_time_is_cancelled(caplog):
     assert task.cancelled()
     assert 2 <= asyncio.get_running_loop().time() - began < 2.5
     assert "1 conversations did not end within shutdown_s" in caplog.text
+
+
+@virtual_time
+async def test_what_ends_at_the_last_moment_is_not_cancelled(caplog):
+    over = asyncio.Event()
+
+    async def slow(scope):
+        await over.wait()
+
+    conversations, loop = make(hook_s=500), asyncio.get_running_loop()
+    server, app = hall(conversations, websocket(on_close=slow)(silent.__wrapped__))
+    server.start(app)
+    await asyncio.sleep(0.1)
+    loop.call_at(loop.time() + 2 - 5e-10, over.set)  # for the loop that is at the same time
+    await conversations.drain(2)
+    await server.end()
+    assert caplog.text == ""
 
 
 def test_a_loop_that_was_closed_takes_only_its_own_watch_along():

@@ -1203,6 +1203,108 @@ async def test_a_task_group_around_a_yield_ends_the_send_and_raises_there(caplog
 
 
 @virtual_time
+@pytest.mark.parametrize("catches", [True, False], ids=["and the handler goes on", "and it escapes"])
+@pytest.mark.parametrize("others", [0, 3], ids=["alone", "with others"])
+async def test_a_task_group_that_failed_while_it_was_left_is_no_cancellation(caplog, others, catches):
+    async def fail():
+        await asyncio.sleep(1)
+        raise LookupError
+
+    async def handler(scope, receiver):
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+                for _ in range(others):
+                    group.create_task(asyncio.sleep(60))
+        except* LookupError:
+            if not catches:
+                raise
+        yield ws_send("going on")
+
+    hall = await Hall(handler).run(deadline_s=60)
+    assert hall.sent == ([ws_send("going on"), close(1000)] if catches else [close(1011)])
+    assert not hall.server.task.cancelled() and hall.server.task.cancelling() == 0
+    assert hall.close == (1000 if catches else 1011, "", "server")
+    assert ("the conversation failed" in caplog.text) is not catches
+
+
+@virtual_time
+async def test_a_task_group_that_failed_in_a_hook_is_no_cancellation():
+    async def fail():
+        raise LookupError
+
+    async def on_close(scope):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+
+    async def handler(scope, receiver):
+        yield ws_send("all")
+
+    hall = await Hall(handler, hooks={"on_close": on_close}).run()
+    assert not hall.server.task.cancelled()
+
+
+@virtual_time
+@pytest.mark.parametrize("at_s", [0.5, 1.5], ids=["before it failed", "after it failed"])
+async def test_a_cancellation_that_a_task_group_swallows_is_passed_on_all_the_same(at_s):
+    async def fail():
+        await asyncio.sleep(1)
+        raise LookupError
+
+    async def slowly():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(1)
+            raise LookupError
+
+    async def handler(scope, receiver):
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+                group.create_task(slowly())
+        except* LookupError:
+            yield ws_send("never sent")
+
+    hall = Hall(handler).start()
+    await asyncio.sleep(at_s)
+    hall.server.task.cancel()
+    await asyncio.wait([hall.server.task], timeout=10)
+    assert hall.server.task.cancelled()
+    assert hall.sent == [close(1012)]
+    assert hall.close == (1012, "", "server")
+
+
+@virtual_time
+async def test_nobody_begins_to_read_once_it_is_over():
+    pending = []
+
+    async def read(receiver):
+        await anext(receiver)
+
+    async def handler(scope, receiver):
+        yield ws_send("one")
+        await asyncio.sleep(1)  # so that somebody reads ahead, and must be stopped before the close
+        hall.server.push(*says("just now"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(read(receiver))
+            yield ws_close()
+
+    hall = Hall(handler)
+
+    async def app(scope, receive, send):
+        async def look_and_send(event):
+            pending.append(hall.server.pending)
+            await send(event)
+
+        await hall(scope, receive, look_and_send)
+
+    await hall.server.run(app)
+    assert hall.sent == [ws_send("one"), close(1000)]
+    assert pending[-1] == 0
+
+
+@virtual_time
 async def test_a_cancellation_while_the_loop_has_its_turn_is_raised_at_the_yield():
     async def handler(scope, receiver):
         for number in range(TURN_EVERY):

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from typing import Any, cast
 
+from ..deadline import DONE
 from ..types import AllLimits, Conversation, Receive, Send
 from .engine import Talk
+from .groups import FORGETS, telling
 from .table import EffectTable
 
 __all__ = ["Conversations"]
@@ -41,7 +43,11 @@ class Conversations:
         if self._timer is None:
             self._watch()
         try:
-            await talk.run(accept_headers)
+            life = talk.run(accept_headers)
+            if not FORGETS:
+                await life
+            elif (waits_for := next(life.__await__(), DONE)) is not DONE:
+                await telling(life, waits_for, talk.note)
         finally:
             self._open.discard(talk)
             if not self._open and self._empty is not None:
@@ -57,7 +63,8 @@ class Conversations:
                 async with asyncio.timeout(seconds):
                     await self._empty.wait()
         except TimeoutError:
-            log.error("%d conversations did not end within shutdown_s; cancelled", len(self._open))
+            if self._open:  # the last may have ended in this very moment
+                log.error("%d conversations did not end within shutdown_s; cancelled", len(self._open))
             for talk in self._open:
                 talk.abandon()
         finally:

@@ -126,7 +126,7 @@ class Receiver:
 
     def read_ahead(self) -> None:
         """Read in a task beside the handler from now on; it ends by itself when the handler can read again without help."""
-        if not self.is_reading and self.left is None:
+        if not self.is_reading and self.left is None and self._over is None:
             self._shared = True
             if self._ahead is None:
                 self._ahead = asyncio.create_task(self._read_ahead(self.mailbox))
