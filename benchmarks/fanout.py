@@ -36,6 +36,7 @@ class Cast(NamedTuple):
 
 CASTS: Mapping[str, Cast] = {
     "raw": Cast("raw"),
+    "queues": Cast("queues"),
     "ours": Cast("ours"),
     "batched": Cast("ours", {"BATCH": "100"}),
     "litestar": Cast("litestar"),
@@ -45,6 +46,7 @@ CASTS: Mapping[str, Cast] = {
 }
 TITLES = {
     "raw": "by hand",
+    "queues": "by hand, a queue for each",
     "ours": "ours",
     "batched": "ours, `batch=100`",
     "litestar": "litestar channels",
