@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shallot.asgi import SINGLE, refused_request, request_reader
+from shallot.asgi import SINGLE, HttpCourse, refused_request, request_reader
 from shallot.errors import BadRequest, HeadersTooLarge, UriTooLong
 from shallot.limits import default_limits
 
@@ -274,3 +274,11 @@ def test_of_a_refused_request_all_is_told_and_nothing_checked(type, method):
     scope = scope_of((b"Host", b"\xff"), type=type, method="pOsT", path="\0")
     assert refused_request(scope) == {**scope, "method": method, "headers": {"host": "localhost,\xff"}}
     assert refused_request(scope_of(headers=iter([[b"a", b"b"]])))["headers"] == {"a": "b"}
+
+
+@pytest.mark.parametrize("request_", [None, {}], ids=["no request yet", "a request"])
+def test_a_request_whose_time_is_up_is_overdue(request_):
+    course = HttpCourse()
+    course.request = request_
+    course.late()
+    assert request_ in (None, {"overdue": True})

@@ -296,7 +296,7 @@ async def test_an_upload_may_last_while_its_chunks_are_taken():
     async def upload():
         return [chunk async for chunk in stream]
 
-    assert await stream.within(25, upload()) == [b"x"] * 5
+    assert await stream.within(25, upload(), print) == [b"x"] * 5
 
 
 @virtual_time
@@ -307,9 +307,11 @@ async def test_a_handler_that_takes_nothing_has_its_deadline():
         await anext(stream)
         await asyncio.sleep(26)
 
+    told = []
     with pytest.raises(DeadlinePassed, match="longer than 25 s"):
-        await stream.within(25, dawdle())
+        await stream.within(25, dawdle(), lambda: told.append("late"))
     assert await anext(stream) == b"y"
+    assert told == ["late"]
 
 
 @virtual_time
@@ -318,7 +320,7 @@ async def test_a_timeout_of_the_handlers_own_is_its_own():
         raise TimeoutError("mine")
 
     with pytest.raises(TimeoutError, match="mine") as raised:
-        await streaming().within(25, fail())
+        await streaming().within(25, fail(), print)
     assert not isinstance(raised.value, DeadlinePassed)
 
 
@@ -334,7 +336,7 @@ async def test_a_deadline_that_has_passed_is_not_put_off():
             raise
 
     with pytest.raises(DeadlinePassed):
-        await stream.within(25, cling())
+        await stream.within(25, cling(), print)
 
 
 # ---- given up, while the response streams

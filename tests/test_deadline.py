@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shallot.deadline import DONE, Course, DeadlinePassed, Stage, finish, within
+from shallot.deadline import DONE, Course, DeadlinePassed, Stage, finish, telling, within
 from shallot.testing.clock import virtual_time
 
 
@@ -167,6 +167,49 @@ async def test_cancellation_from_outside_is_passed_on():
     assert [type(error) for error in seen] == [asyncio.CancelledError]
 
 
+@pytest.mark.parametrize("by", ["time", "another", "nobody"])
+async def test_where_time_is_up_it_is_told_before_the_work_hears_of_it(by):
+    told = []
+
+    async def work():
+        try:
+            await (asyncio.sleep(0) if by == "nobody" else asyncio.Event().wait())
+        except asyncio.CancelledError:
+            told.append("cancelled")
+            raise
+
+    task = asyncio.create_task(within(0 if by == "time" else 5, work(), None, lambda: told.append("late")))
+    await asyncio.sleep(0)
+    if by == "another":
+        task.cancel()
+    await asyncio.wait([task])
+    assert told == {"time": ["late", "cancelled"], "another": ["cancelled"], "nobody": []}[by]
+
+
+@pytest.mark.parametrize("is_late", [True, False], ids=["late", "in time"])
+@virtual_time
+async def test_work_that_somebody_else_bounds_is_told_too(is_late):
+    told = []
+
+    async def work():
+        try:
+            await asyncio.sleep(6 if is_late else 4)
+        finally:
+            told.append("end")
+
+    async def bounded():
+        async with asyncio.timeout(5) as timer:
+            assert await telling(returns("x"), timer, lambda: told.append("late")) == "x"
+            await telling(work(), timer, lambda: told.append("late"))
+
+    if is_late:
+        with pytest.raises(TimeoutError):
+            await bounded()
+    else:
+        await bounded()
+    assert told == (["late", "end"] if is_late else ["end"])
+
+
 async def test_closing_closes_the_work():
     seen: list[BaseException] = []
     whole = within(None, waits(asyncio.Event(), seen))
@@ -287,7 +330,7 @@ async def test_staged_work_is_cancelled_and_closed_from_outside():
     assert [type(error) for error in seen] == [asyncio.CancelledError]
 
 
-@pytest.mark.parametrize("timed", ["within", "finish"])
+@pytest.mark.parametrize("timed", ["within", "within, told", "telling", "finish"])
 async def test_what_was_waited_for_is_let_go_with_the_cancellation(timed):
     """And not when the garbage collector comes by: it may be an open file, which a thread gave just before."""
 
@@ -303,6 +346,14 @@ async def test_what_was_waited_for_is_let_go_with_the_cancellation(timed):
     async def timed_work(waits_for):
         if timed == "within":
             await within(5, work(waits_for))
+        elif timed == "within, told":
+            await within(5, work(waits_for), lambda: 5, print)
+        elif timed == "telling":
+            try:
+                async with asyncio.timeout(5) as timer:
+                    await telling(work(waits_for), timer, print)
+            finally:
+                del timer
         else:
             line = work(waits_for)
             await finish(line, next(line.__await__()), Course())

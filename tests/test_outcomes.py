@@ -165,3 +165,8 @@ def test_a_tap_needs_a_conversation() -> None:
 def test_of_an_error(error: BaseException, status: int | None) -> None:
     assert status_of_error(error) == status
     assert outcome_of_error(error, GET, 10.0) == Outcome(status, 0.5, 3)
+
+
+@pytest.mark.parametrize(("error", "status"), [(asyncio.CancelledError(), 503), (ClientDisconnect(), None), (BodyTooLarge(), 413)], ids=repr)
+def test_of_an_error_once_time_is_up(error: BaseException, status: int | None) -> None:
+    assert outcome_of_error(error, {**GET, "overdue": True}, 10.0) == Outcome(status, 0.5, 3)

@@ -305,6 +305,35 @@ async def test_a_handler_that_takes_too_long_is_503():
     assert asyncio.get_running_loop().time() - began == 60
 
 
+@pytest.mark.parametrize(
+    ("scope", "options"),
+    [(http_scope(), {}), (http_scope("POST"), {"stream_body": lambda scope: True}), (websocket_scope(**EXTENDED), {})],
+    ids=["whole", "streamed", "handshake"],
+)
+def test_the_layers_that_are_cancelled_can_tell_that_time_is_up(scope, options):
+    @virtual_time
+    async def run():
+        seen = []
+
+        async def slow(request):
+            try:
+                await asyncio.sleep(100)
+            finally:
+                seen.append(request.get("overdue"))
+
+        app = build_server(slow, **options)
+        begin = {"type": "websocket.connect"} if scope["type"] == "websocket" else part(b"", False)
+        assert (await serve(app, scope, begin))[0]["status"] == 503
+        server = FakeServer(scope, [begin])
+        task = server.start(app)
+        await asyncio.sleep(1)
+        task.cancel()
+        await asyncio.wait([task])
+        assert seen == [True, None]
+
+    run()
+
+
 @virtual_time
 async def test_a_handler_that_answers_its_cancellation_is_sent_within_its_own_deadline():
     async def stubborn(request):

@@ -8,10 +8,11 @@ from typing import Any
 
 from .codec.headers import COMMON_NAMES, parse_headers
 from .codec.hosts import is_host
+from .deadline import Course
 from .errors import BadRequest, HeadersTooLarge, UriTooLong
 from .types import AllLimits, RunInThread, Scope
 
-__all__ = ["refused_request", "request_reader"]
+__all__ = ["HttpCourse", "refused_request", "request_reader"]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SINGLE = frozenset(
@@ -30,6 +31,17 @@ ReadRequest = Callable[[Scope, Mapping[str, Any]], tuple[dict[str, Any], bool]]
 
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Z]{1,64}")
 _NOT_IN_PATH = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
+
+
+class HttpCourse(Course):
+    """How far a request has come: in which stage, and as which request dict, once there is one."""
+
+    request: Any = None
+
+    def late(self) -> None:
+        """``overdue`` is for the layers that see the cancellation: the app answers it with 503, as it answers no other."""
+        if self.request is not None:
+            self.request["overdue"] = True
 
 
 def request_reader(limits: AllLimits, run_in_thread: RunInThread) -> ReadRequest:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from .deadline import Course, DeadlinePassed, within
+from .deadline import Course, DeadlinePassed, telling, within
 from .errors import BadRequest, BodyTooLarge, ClientDisconnect, PeerError, RequestTimeout
 from .types import AllLimits, Event, Receive, Scope
 
@@ -141,19 +141,23 @@ class BodyStream(AsyncIterator[bytes]):
         self.whole = False
         """Whether all of the body was read."""
 
-    async def within(self, seconds: float, work: Awaitable[T]) -> T:
-        """The result of ``work``, or ``DeadlinePassed`` after ``seconds`` in which it neither ended nor took a chunk: an upload may last."""
+    async def within(self, seconds: float, work: Coroutine[Any, Any, T], late: Callable[[], object]) -> T:
+        """The result of ``work``, or ``DeadlinePassed`` after ``seconds`` in which it neither ended nor took a chunk: an upload may last.
+
+        ``late`` is called where time is up, before ``work`` is cancelled.
+        """
         timer = asyncio.timeout(seconds)
         self._deadline = timer, seconds
         try:
             async with timer:
-                return await work
+                return await telling(work, timer, late)
         except TimeoutError as error:
             if timer.expired():
                 raise DeadlinePassed(f"took longer than {seconds} s") from error
             raise
         finally:
             self._deadline = None
+            del timer  # as in ``deadline``
 
     async def __anext__(self) -> bytes:
         if self._abandoned:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["DONE", "Course", "DeadlinePassed", "Stage", "finish", "within"]
+__all__ = ["DONE", "Course", "DeadlinePassed", "Stage", "finish", "telling", "within"]
 
 
 DONE: Any = object()
@@ -33,11 +33,15 @@ class Course:
 
     stage: Stage | None = None
 
+    def late(self) -> None:
+        """Time is up. Called before the work is cancelled, so that it can be seen there."""
 
-async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Callable[[], float] | None = None) -> T:
+
+async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Callable[[], float] | None = None, late: Callable[[], object] | None = None) -> T:
     """The result of ``work``, or ``DeadlinePassed`` after ``seconds`` (``None``: no deadline); then ``work`` was cancelled.
 
     ``ask`` is for work that may raise its own bound on the way, never lower it: called whenever ``work`` begins to wait, it gives the seconds then.
+    ``late`` is called where time is up, before ``work`` is cancelled.
 
     The first step is taken without a timer: most work never waits, and then there is nothing to time. (A timer and its
     cancellation cost about as much as decoding a request's headers.)
@@ -50,7 +54,8 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Calla
     timer = asyncio.timeout(seconds)
     try:
         async with timer:
-            _, result = await _resume(work, waits_for, ask and partial(_put_off, timer, asyncio.get_running_loop().time(), ask))
+            now = asyncio.get_running_loop().time()
+            _, result = await _resume(work, waits_for, ask and partial(_put_off, timer, now, ask), late and partial(_tell, timer, late))
             return result
     except TimeoutError as error:
         if timer.expired():
@@ -58,6 +63,20 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Calla
         raise
     finally:
         del timer  # it holds the task, which holds the error that ends it, whose traceback holds this frame
+
+
+async def telling(work: Coroutine[Any, Any, T], timer: asyncio.Timeout, late: Callable[[], object]) -> T:
+    """The result of ``work``, which ``timer`` bounds; ``late`` is called where time is up, before ``work`` is cancelled."""
+    try:
+        waits_for = work.send(None)
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+    try:
+        _, result = await _resume(work, waits_for, None, partial(_tell, timer, late))
+        return result
+    finally:
+        del timer  # as above
 
 
 async def finish(work: Coroutine[Any, Any, None], waits_for: Any, course: Course) -> None:
@@ -70,7 +89,7 @@ async def finish(work: Coroutine[Any, Any, None], waits_for: Any, course: Course
         timer = asyncio.timeout(stage and stage.seconds)
         try:
             async with timer:
-                waits_for, _ = await _resume(work, waits_for, partial(_is_in, course, stage))
+                waits_for, _ = await _resume(work, waits_for, partial(_is_in, course, stage), partial(_tell, timer, course.late))
         except TimeoutError as error:
             if stage is not None and timer.expired():
                 raise DeadlinePassed(f"{stage.name} took longer than {stage.seconds} s") from error
@@ -86,32 +105,45 @@ def _put_off(timer: asyncio.Timeout, began: float, ask: Callable[[], float]) -> 
     return True
 
 
+def _tell(timer: asyncio.Timeout, late: Callable[[], object]) -> None:
+    if timer.expired():
+        late()
+
+
 def _is_in(course: Course, stage: Stage | None) -> bool:
     return course.stage is stage
 
 
 @coroutine
-def _resume(work: Coroutine[Any, Any, T], waits_for: Any, goes_on: Callable[[], bool] | None) -> Generator[Any, Any, tuple[Any, Any]]:
+def _resume(
+    work: Coroutine[Any, Any, T], waits_for: Any, goes_on: Callable[[], bool] | None, before_raise: Callable[[], object] | None
+) -> Generator[Any, Any, tuple[Any, Any]]:
     """What ``await work`` would do, for work whose first step is already taken: gives back ``DONE`` and its result.
 
     ``goes_on`` is asked whenever it begins to wait; where that says no, what it waits for is given back and not waited for.
+    ``before_raise`` is called before anything is raised in it.
     """
     step: Callable[[Any], Any]
     value: Any
-    while goes_on is None or goes_on():
-        try:
-            sent = yield waits_for
-        except GeneratorExit:
-            work.close()
-            raise
-        except BaseException as error:  # handed on, never kept: it is the work that may answer it
-            step, value = work.throw, error
-        else:
-            step, value = work.send, sent
-        try:
-            waits_for = step(value)
-        except StopIteration as finished:
-            return DONE, finished.value
-        finally:
-            value = None  # or the error's traceback would hold this frame, and this frame the error
-    return waits_for, None
+    try:
+        while goes_on is None or goes_on():
+            try:
+                sent = yield waits_for
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as error:  # handed on, never kept: it is the work that may answer it
+                if before_raise is not None:
+                    before_raise()
+                step, value = work.throw, error
+            else:
+                step, value = work.send, sent
+            try:
+                waits_for = step(value)
+            except StopIteration as finished:
+                return DONE, finished.value
+            finally:
+                value = None  # or the error's traceback would hold this frame, and this frame the error
+        return waits_for, None
+    finally:
+        goes_on = before_raise = None  # which know the timer

@@ -119,6 +119,7 @@ REQUEST: Mapping[str, Key] = {
     "stream": Key(_is_iterable, "an async iterator of bytes"),
     "path_params": Key(_dict_of(_is_anything), "a dict, values by tag"),
     "route": Key(_is_route, "a dict of path, methods, name and data"),
+    "overdue": Key(_is_bool, "True, or no such key"),
     "conversation_limits": Key(_is_limits, "a dict of limits that a conversation may set"),
     "params": _LISTS,
     "query_params": _LISTS,

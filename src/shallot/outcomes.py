@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
     """What became of a request, or of a conversation (then there is ``close``)."""
 
     status: int | None
-    """``None``: nobody was answered, because the client left or the work was cancelled."""
+    """``None``: nobody was answered, because the client left or the server cancelled the work."""
     seconds: float
     """From the request's arrival to the end of its response, or of its conversation."""
     bytes_in: int = 0
@@ -73,8 +73,9 @@ def with_outcome(
 
 
 def outcome_of_error(error: BaseException, request: Mapping[str, Any], began: float) -> Outcome:
-    """What becomes of a request whose handler raised."""
-    return Outcome(status_of_error(error), perf_counter() - began, len(request.get("body", b"")))
+    """What becomes of a request whose handler raised, or was cancelled: over ``response_s`` or ``accept_s`` the app answers 503."""
+    status = 503 if request.get("overdue") and isinstance(real_error(error), CancelledError) else status_of_error(error)
+    return Outcome(status, perf_counter() - began, len(request.get("body", b"")))
 
 
 def status_of_error(error: BaseException) -> int | None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
-from .asgi import refused_request, request_reader
+from .asgi import HttpCourse, refused_request, request_reader
 from .body import TOO_SLOW, BodyStream, StreamBody, first_chunk_s, take_body
 from .compose import as_handler, check_call, read_refusals, read_spec
-from .deadline import DONE, Course, DeadlinePassed, Stage, finish, within
+from .deadline import DONE, DeadlinePassed, Stage, finish, within
 from .errors import ClientDisconnect, RequestTimeout, Unavailable, real_error
 from .failures import dress, report, report_cut
 from .lifecycle import Lifecycle, Plan
@@ -100,12 +100,6 @@ async def standard_not_found(request: Any) -> Response:
     return text("Not Found", 404)
 
 
-class HttpCourse(Course):
-    """How far a request has come: in which stage, and as which request dict, once there is one."""
-
-    request: Any = None
-
-
 class App:
     """What ``build_server`` gives: an ASGI 3 application. All its state is its own.
 
@@ -187,7 +181,7 @@ class App:
                 response = await self._handler(request)
             else:
                 course.stage = None
-                response = await stream.within(self._answering.seconds, self._handler(request))
+                response = await stream.within(self._answering.seconds, self._handler(request), course.late)
             course.stage = None
             headers = self._response_headers(response, scope)
             content = None if len(response) == 3 and "body" in response and "headers" in response else await self._prepare(response, headers, request)
@@ -223,7 +217,8 @@ class App:
             if config is None:
                 config = await within(self._limits["accept_s"], self._life.admit())
             request, _ = self._request_from_scope(scope, config)
-            response = await within(self._limits["accept_s"], self._handler(request), partial(self._accept_s, request))
+            late = partial(request.__setitem__, "overdue", True)
+            response = await within(self._limits["accept_s"], self._handler(request), partial(self._accept_s, request), late)
             accepted = is_handshake(response)
             headers = handshake_headers(response) if accepted else self._response_headers(response, request)
             content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)

@@ -218,6 +218,7 @@ class Connection(TypedDict):
     body: ReadOnly[bytes]
     config: ReadOnly[Mapping[str, Any]]
     run_in_thread: ReadOnly["RunInThread"]
+    overdue: NotRequired[ReadOnly[bool]]
     path_params: NotRequired[dict[str, Any]]
     route: NotRequired[RouteMatch]
     json: NotRequired[Any]

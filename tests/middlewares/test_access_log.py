@@ -17,7 +17,7 @@ from shallot.middlewares.request_id import wrap_request_id
 from shallot.middlewares.routing import wrap_routes
 from shallot.outcomes import Outcome
 from shallot.response import text
-from shallot.testing import Denied, client, request
+from shallot.testing import Denied, client, request, virtual_time
 
 SEED = "hunter2-SECRET"
 
@@ -33,6 +33,17 @@ def written(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
 
 def asking(path: str = "/", **keys: Any) -> Any:
     return {"method": "GET", "path": path, "headers": {}, **keys}
+
+
+@virtual_time
+async def test_over_the_time_for_a_response_the_record_says_503(caplog: pytest.LogCaptureFixture) -> None:
+    async def slow(request: Any) -> Any:
+        await asyncio.sleep(61)
+
+    async with client(build_server(apply_middleware(wrap_access_log())(slow)), deadline_s=100) as c:
+        assert (await c.get("/"))["status"] == 503
+    [(level, line)] = written(caplog)
+    assert (level, line.split(" 0B")[0]) == ("ERROR", '127.0.0.1 GET "/" 503')
 
 
 @pytest.mark.parametrize(

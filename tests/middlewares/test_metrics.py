@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from shallot import build_server, standard_not_found, websocket, ws_send
 from shallot.compose import apply_middleware
-from shallot.errors import WSDisconnect
+from shallot.errors import Unavailable, WSDisconnect
 from shallot.middlewares.errors import wrap_errors
 from shallot.middlewares.metrics import close_label, metrics_handler, route_label, wrap_metrics
 from shallot.middlewares.routing import wrap_routes
@@ -154,6 +154,35 @@ async def test_J1_what_is_raised_passes_on(error: BaseException, status: str) ->
     with pytest.raises(type(error)):
         await apply_middleware(wrap_metrics(registry))(broken)(request("GET", "/"))
     assert samples(registry) == {f"requests_total GET - {status}": 1, "request_seconds_count GET -": 1}
+
+
+@virtual_time
+async def test_over_the_time_for_a_response_503_is_counted() -> None:
+    async def slow(request: Any) -> Any:
+        await asyncio.sleep(61)
+
+    registry = CollectorRegistry()
+    async with client(build_server(apply_middleware(wrap_metrics(registry))(slow)), deadline_s=100) as c:
+        assert (await c.get("/"))["status"] == 503
+    assert samples(registry, "requests_total", "answers_replaced_total") == {"requests_total GET - 503": 1}
+
+
+@pytest.mark.parametrize(
+    ("response", "status"),
+    [({"status": 202, "effects": [{"type": "down"}]}, 503), ({"status": 202, "headers": {"a": "\n"}}, 500)],
+    ids=["its effect failed", "nobody could send it"],
+)
+async def test_what_the_app_sends_in_place_of_what_was_counted_is_counted_too(response: Any, status: int) -> None:
+    async def down(effect: Any, scope: Any) -> None:
+        raise Unavailable("down")
+
+    async def accept(request: Any) -> Any:
+        return response
+
+    registry = CollectorRegistry()
+    async with client(build_server(apply_middleware(wrap_metrics(registry))(accept), effects={"down": down})) as c:
+        assert (await c.get("/"))["status"] == status
+    assert samples(registry, "requests_total", "answers_replaced_total") == {"requests_total GET - 202": 1, f"answers_replaced_total - {status}": 1}
 
 
 async def test_101_without_a_conversation_opens_nothing() -> None:

@@ -23,6 +23,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LIFETIMES_S = (1.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, 86400.0)
 NAMED_CODES = range(1000, 1016)
+COUNTED = "metrics_counted"
+"""Of the request: the status that it was counted with."""
 
 
 def route_label(request: Mapping[str, Any]) -> str:
@@ -62,6 +64,7 @@ class Meters:
         )
         self.body_bytes = counter("body_bytes", "Of the bodies of requests and responses", "route", "direction")
         self.cut = counter("streams_cut", "Responses whose stream did not end whole", "route")
+        self.replaced = counter("answers_replaced", "What the app answered in place of a response that was counted", "route", "status")
         self.open = gauge("websockets_open", "Conversations that go on now", "route")
         self._unread: dict[int, Callable[[], int]] = {}
         gauge("messages_unread", "Of the clients of all conversations, read ahead of their handlers").set_function(self.count_unread)
@@ -71,21 +74,32 @@ class Meters:
         self.message_bytes = counter("message_bytes", "Of messages of conversations", "route", "direction")
         self.dropped = counter("messages_dropped", "Not sent after the client left, or discarded unread", "route", "direction")
 
-    def count_request(self, request: Mapping[str, Any], outcome: Outcome) -> None:
+    def count_request(self, request: Any, outcome: Outcome) -> None:
         """An answer is over."""
         method, route = _method(request), route_label(request)
-        self.requests.labels(method, route, str(outcome.status or "none")).inc()
+        self._count_answer(request, route, outcome.status)
         self.seconds.labels(method, route).observe(outcome.seconds)
         self.body_bytes.labels(route, "in").inc(outcome.bytes_in)
         self.body_bytes.labels(route, "out").inc(outcome.bytes_out or 0)
         if not outcome.is_whole:
             self.cut.labels(route).inc()
 
-    def count_handshake(self, request: Mapping[str, Any], seconds: float) -> None:
+    def count_handshake(self, request: Any, seconds: float) -> None:
         """A handshake was accepted, by us."""
         route = route_label(request)
-        self.requests.labels("WS", route, "101").inc()
+        self._count_answer(request, route, 101)
         self.seconds.labels("WS", route).observe(seconds)
+
+    def _count_answer(self, request: Any, route: str, status: int | None) -> None:
+        request[COUNTED] = status
+        self.requests.labels(_method(request), route, str(status or "none")).inc()
+
+    def count_refusal(self, request: Any, status: int) -> None:
+        """The app answers by itself: what never came in here, or in place of what did."""
+        if COUNTED not in request:
+            self._count_answer(request, route_label(request), status)
+        elif request[COUNTED] != status:
+            self.replaced.labels(route_label(request), str(status)).inc()
 
     def count_unread(self) -> int:
         """How many messages wait, in all conversations."""
@@ -134,6 +148,7 @@ def wrap_metrics(registry: CollectorRegistry, *, namespace: str = "shallot") -> 
     | ``requests_total``, ``request_seconds`` | ``method``, ``route``, ``status`` | answers; a handshake is ``WS``, 101; status ``none``: nobody was answered |
     | ``requests_running`` | | without a response yet |
     | ``body_bytes_total``, ``streams_cut_total`` | ``route``, ``direction`` | bodies; streams that did not end whole |
+    | ``answers_replaced_total`` | ``route``, ``status`` | what the app sent in place of a response that was counted: its effects failed, or it was none |
     | ``websockets_open`` | ``route`` | conversations now |
     | ``messages_unread`` | | of the clients of all conversations, read ahead of their handlers: who falls behind |
     | ``conversations_total``, ``conversation_seconds`` | ``route``, ``code``, ``by`` | those that ended |
@@ -155,7 +170,7 @@ def wrap_metrics(registry: CollectorRegistry, *, namespace: str = "shallot") -> 
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def metrics(handler: Handler, request: Any) -> Response:
-            began = request["metrics_began"] = perf_counter()
+            began = perf_counter()
             meters.running.inc()
             try:
                 response = await next_middleware(handler, request)
@@ -174,8 +189,7 @@ def wrap_metrics(registry: CollectorRegistry, *, namespace: str = "shallot") -> 
         return metrics
 
     def on_refusal(response: Response, request: Any) -> Response:
-        if "metrics_began" not in request:  # those that came in are counted already
-            meters.requests.labels(_method(request), route_label(request), str(response["status"])).inc()
+        meters.count_refusal(request, response["status"])
         return response
 
     setattr(middleware, "on_refusal", on_refusal)  # noqa: B010  # a function has no typed attributes
