@@ -106,6 +106,8 @@ def needs_option(option):
     ("middleware", "complaint"),
     [
         pytest.param(1, "apply_middleware: expected a middleware, got 1", id="no-function"),
+        pytest.param([needs_option], "; write apply_middleware(*layers)", id="list"),
+        pytest.param(hello, "a handler stands behind: apply_middleware(...)(hello)", id="handler"),
         pytest.param(wrap_required, "apply_middleware: wrap_required needs key and secret; write wrap_required(key=..., secret=...)", id="required-options"),
         pytest.param(lambda following: None, "<lambda> must return a function of (handler, request), not None: that is no function", id="returns-none"),
         pytest.param(needs_option, "too many positional arguments; if it takes options, write needs_option(...)", id="unmarked-factory"),

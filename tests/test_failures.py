@@ -7,9 +7,10 @@ import logging
 
 import pytest
 
+from shallot import middlewares
 from shallot.deadline import DeadlinePassed
 from shallot.errors import BadRequest, BodyTooLarge, ClientDisconnect, EffectRefused, Forbidden, PeerError, Unavailable
-from shallot.failures import dress, report, report_cut
+from shallot.failures import PUT_BY, dress, report, report_cut
 from shallot.response import problem, with_header
 from shallot.validate import header_writer
 
@@ -64,6 +65,29 @@ def test_what_a_client_sent_is_escaped_and_cut(caplog, error):
     assert message.isascii()
     assert message.isprintable()
     assert len(message) < 300
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (KeyError("json"), "if that was request['json']: wrap_json puts it there"),
+        (KeyError("cookies"), "wrap_cookies puts it there; it must stand in apply_middleware(...), outside of what asks for it"),
+        (KeyError("name"), ""),
+        (KeyError(7), ""),
+        (KeyError(), ""),
+        (LookupError("json"), ""),
+    ],
+    ids=repr,
+)
+def test_a_key_that_nobody_put_there_is_told_with_its_middleware(caplog, error, cure):
+    for _ in range(2):
+        report(error, SCOPE)
+    assert caplog.text.count("puts it there") == (2 if cure else 0)
+    assert cure in caplog.text
+
+
+def test_the_middlewares_of_the_cures_are_real():
+    assert set(PUT_BY.values()) <= set(middlewares.__all__)
 
 
 def test_a_websocket_without_a_path_is_reported_too(caplog):

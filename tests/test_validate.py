@@ -190,10 +190,12 @@ def test_426_leaves_out_the_others_all_the_same(caplog):
 @pytest.mark.parametrize(
     ("response", "error", "complaint"),
     [
-        (None, TypeError, "the handler returned NoneType; expected a response dict"),
-        ((200, b"x"), TypeError, "returned tuple"),
+        (None, TypeError, r"the handler returned None \(it, or a middleware around it, lacks a return\); expected a response dict"),
+        ((200, b"x"), TypeError, "returned tuple; expected a response dict"),
         ("hi", TypeError, "returned str"),
-        ({}, TypeError, "status must be an int, like 200; got NoneType"),
+        ({}, TypeError, r"a response needs a status, like \{'status': 200\}; got a dict of \[\]"),
+        ({"name": "ann", 1: 2}, TypeError, r"got a dict of \['1', 'name'\]; for JSON there is json\(...\)"),
+        ({"status": None}, TypeError, "status must be an int, like 200; got NoneType"),
         ({"status": "200 OK\r\n"}, TypeError, "got str"),
         ({"status": 200.0}, TypeError, "got float"),
         ({"status": True}, TypeError, "got bool"),
@@ -233,8 +235,25 @@ def test_426_leaves_out_the_others_all_the_same(caplog):
     ],
 )
 def test_a_wrong_response_is_refused_by_name(response, error, complaint):
-    with pytest.raises(error, match=complaint):
+    with pytest.raises(error, match=complaint) as refused:
         header_writer()(response, GET)
+    assert refused.value.__context__ is None, "the record shows what is wrong, and no error of ours before it"
+
+
+def test_a_header_of_an_ordinary_response_is_refused_by_name():
+    with pytest.raises(TypeError, match="header 'x-count': expected a str or a list of str, got int") as refused:
+        header_writer()({"status": 200, "headers": {"x-count": 1}, "body": b""}, GET)
+    assert refused.value.__context__ is None
+
+
+async def test_a_forgotten_await_is_named():
+    async def find():
+        return {"status": 200}
+
+    forgotten = find()
+    with pytest.raises(TypeError, match=r"the handler returned a coroutine \(it, or a middleware around it, lacks an await\)"):
+        header_writer()(forgotten, GET)
+    await forgotten
 
 
 def test_a_response_is_checked_as_well_when_its_headers_are_known():

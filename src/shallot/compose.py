@@ -149,7 +149,12 @@ def mismatch(function: Callable[..., Any], *arguments: str) -> str | None:
 def _configured(middleware: Any) -> Middleware:
     plain: Middleware = middleware
     if not callable(middleware):
-        raise TypeError(f"apply_middleware: expected a middleware, got {middleware!r}")
+        cure = "; write apply_middleware(*layers)" if isinstance(middleware, (list, tuple)) else ""
+        raise TypeError(f"apply_middleware: expected a middleware, got {middleware!r}{cure}")
+    if iscoroutinefunction(middleware):
+        name = _name(middleware)
+        cure = f"a middleware is a plain def that returns async def x(handler, request); a handler stands behind: apply_middleware(...)({name})"
+        raise TypeError(f"apply_middleware: {name} is an async function; {cure}")
     if not getattr(middleware, "is_middleware_factory", False):
         return plain
     required = [name for name, option in signature(middleware).parameters.items() if option.default is Parameter.empty and option.kind not in _VARIADIC]

@@ -13,9 +13,37 @@ from .response import problem
 from .types import Refusal, Response
 from .validate import RawHeaders, WriteHeaders
 
-__all__ = ["dress", "report", "report_cut"]
+__all__ = ["add_cure", "dress", "report", "report_cut"]
 
 log = logging.getLogger("shallot")
+
+PUT_BY = {
+    **dict.fromkeys(("accepted_language", "accepted_type"), "wrap_accept"),
+    **dict.fromkeys(("form_params", "nested_params", "params", "query_params"), "wrap_parameters"),
+    **dict.fromkeys(("path_params", "route"), "wrap_routes"),
+    "cookies": "wrap_cookies",
+    "files": "wrap_multipart",
+    "identity": "wrap_auth",
+    "json": "wrap_json",
+    "request_id": "wrap_request_id",
+    "session": "wrap_session",
+}
+"""Key of the request -> the middleware that puts it there."""
+
+
+def add_cure(error: BaseException) -> None:
+    """Note at a ``KeyError`` of a request's well-known key which middleware puts it there. Whose key it was cannot be seen: the note says ``if``.
+
+    >>> error = KeyError("json")
+    >>> add_cure(error)
+    >>> error.__notes__
+    ["if that was request['json']: wrap_json puts it there; it must stand in apply_middleware(...), outside of what asks for it"]
+    """
+    key: object = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if isinstance(key, str) and key in PUT_BY:
+        note = f"if that was request[{key!r}]: {PUT_BY[key]} puts it there; it must stand in apply_middleware(...), outside of what asks for it"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
 
 
 def report(error: BaseException, scope: Mapping[str, Any], status: int | None = None) -> Response:
@@ -33,6 +61,7 @@ def report(error: BaseException, scope: Mapping[str, Any], status: int | None = 
     if isinstance(error, Unavailable):
         log.warning("answered with 503: %.200a", str(error))
         return problem(status)
+    add_cure(error)
     trace = token_hex(8)
     log.error("%.20s %.200a failed with %d [%s]", scope.get("method", "WS"), scope.get("path", ""), status, trace, exc_info=error, extra={"trace": trace})
     return problem(status, trace=trace) if status == 500 else problem(status)

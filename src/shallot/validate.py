@@ -36,6 +36,8 @@ FRAMING = frozenset({"content-length", *(name.decode() for name in HOP_BY_HOP)})
 """Headers that say where the response ends and how it travels: they are looked at all together."""
 EVENT_LINES = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"vary", b"accept"), (b"x-accel-buffering", b"no"))
 """Of a stream of events (WHATWG HTML 9.2). The last is for nginx, which would wait for more before it passes anything on."""
+MISTAKEN = {"NoneType": "None (it, or a middleware around it, lacks a return)", "coroutine": "a coroutine (it, or a middleware around it, lacks an await)"}
+"""What comes back where a word was forgotten."""
 CONVERSATION_KEYS = frozenset({"handler", "hooks", "limits", "params", "subprotocol", "taps"})
 
 _HANDSHAKE_KEYS = frozenset({"status", "headers", "websocket"})
@@ -58,7 +60,7 @@ def header_writer() -> WriteHeaders:
             status, body, headers = response["status"], response["body"], response["headers"]
             is_ordinary = type(body) is bytes and type(status) is int and status in WITH_BODY and len(response) == 3
         except (KeyError, TypeError):  # a key left out; no response at all
-            return _checked_headers(response, request)
+            is_ordinary, body, headers = False, b"", _NO_HEADERS
         if not (is_ordinary and headers.__class__ is dict and response.__class__ is dict):
             return _checked_headers(response, request)
         size = len(body)
@@ -68,9 +70,11 @@ def header_writer() -> WriteHeaders:
             if name != "content-length":
                 try:
                     lines.append(known[name][value])
+                    continue
                 except (KeyError, TypeError):  # not seen before, or a list
-                    if not add_lines(lines, name, value):
-                        return _checked_headers(response, request)
+                    pass
+                if not add_lines(lines, name, value):
+                    return _checked_headers(response, request)
             elif value != text:
                 return _checked_headers(response, request)
         lines.append(length)
@@ -90,11 +94,14 @@ def header_writer() -> WriteHeaders:
 
 def _checked_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
     if not isinstance(response, dict):
-        raise TypeError(f"the handler returned {type(response).__name__}; expected a response dict, like text('hi') or {{'status': 200}}")
+        what = type(response).__name__
+        raise TypeError(f"the handler returned {MISTAKEN.get(what, what)}; expected a response dict, like text('hi') or {{'status': 200}}")
     checked = cast("dict[str, Any]", response)
     if is_handshake(checked) and request.get("type") == "http" and request["method"] in ("GET", "HEAD"):
         return event_headers(checked)
-    status, body = _check_status(checked.get("status")), checked.get("body", b"")
+    if "status" not in checked:
+        raise TypeError(f"a response needs a status, like {{'status': 200}}; got a dict of {sorted(map(str, checked))[:8]}; for JSON there is json(...)")
+    status, body = _check_status(checked["status"]), checked.get("body", b"")
     _check_body(body)
     _check_other_keys(checked)
     lines = _without_hop(_format(checked), status, request)

@@ -295,6 +295,13 @@ def outcome(function: Callable[[Any], Any], argument: Any) -> tuple[str, str]:
         return type(error).__name__, str(error)
 
 
+@formatters
+def test_what_cannot_be_written_is_told_by_one_error(format_: Callable[[Any], bytes]) -> None:
+    with pytest.raises(TypeError, match="JSON has no set") as refused:
+        format_({"a": {1}})
+    assert refused.value.__context__ is None
+
+
 @given(values | strange)
 @example({"a": [0.00009999999999999999, 0.0001, 9999999999999998.0, 1e16]})
 def test_both_write_the_same(value: Any) -> None:

@@ -155,6 +155,12 @@ async def test_K4_the_same_failure_again_and_again(caplog: pytest.LogCaptureFixt
     assert records[-1].getMessage().endswith("]: KeyError, as more than ten times within this minute")
 
 
+async def test_a_missing_middleware_is_named_in_the_record(caplog: pytest.LogCaptureFixture) -> None:
+    async with client(build_server(apply_middleware(wrap_errors)(lambda request: request["json"]))) as c:
+        assert (await c.get("/"))["status"] == 500
+    assert "if that was request['json']: wrap_json puts it there" in caplog.text
+
+
 async def test_K7_what_is_no_response(caplog: pytest.LogCaptureFixture) -> None:
     async def nothing(request: Any) -> Any: ...
 

@@ -161,9 +161,12 @@ def build_fast(encode: Callable[[Any], bytes], decode: Callable[[bytes], Any]) -
     def format_fast(value: Any) -> bytes:
         try:
             data = encode(value)  # first: it stops at circles, which the look at the types would follow
-        except Exception:  # whatever it refuses is for the other to decide
-            return format_standard(value)
-        return data if _is_plain(value) else format_standard(value)
+        except Exception:  # whatever it refuses is for the other to decide, whose error then stands alone
+            pass
+        else:
+            if _is_plain(value):
+                return data
+        return format_standard(value)
 
     def parse_fast(data: bytes) -> Any:
         _check_depth(data)

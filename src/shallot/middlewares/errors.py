@@ -16,6 +16,7 @@ from ..compose import middleware_factory, mismatch
 from ..deadline import DeadlinePassed
 from ..error_pages import PAGE_POLICY, debug_page, error_page, is_local
 from ..errors import ClientDisconnect, ShallotError, Unavailable, real_error
+from ..failures import add_cure
 from ..repeats import Repeats
 from ..response import html, problem, with_header
 from ..types import Handler, Middleware, NextMiddleware, Response
@@ -189,6 +190,7 @@ def _report(error: Exception, request: Mapping[str, Any], status: int, trace: st
     elif status < 500:
         log.debug("%s: %d: %s: %s", where, status, type(error).__name__, escape_text(str(error)))
     elif options.repeats.is_news(error):
+        add_cure(error)
         log.error("%s failed with %d [%s]", where, status, trace, exc_info=error, extra={"trace": trace})
     else:
         log.error("%s failed with %d [%s]: %s, as more than ten times within this minute", where, status, trace, type(error).__name__, extra={"trace": trace})
