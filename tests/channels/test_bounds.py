@@ -61,11 +61,14 @@ async def test_I2_I6_subscribe_and_leave_and_nothing_is_left(is_same):
             after = used()
         finally:
             tracemalloc.stop()
-        stats = channels.stats()
-        assert (stats["channels"], stats["readers"]) == (0, 0)
-        hub, backend = channels._hub, channels._backend
-        assert [len(one) for one in (hub.channels, hub._new, hub._gone, backend._hearing, backend._members, hub.attendance._leaving)] == [0] * 6
-        assert len(asyncio.all_tasks()) == tasks
+        stats, hub, backend = channels.stats(), channels._hub, channels._backend
+        left = {
+            **{"channels": stats["channels"], "readers": stats["readers"], "tasks": len(asyncio.all_tasks()) - tasks},
+            **{"channels to attach": len(hub._new), "to detach": len(hub._gone), "attached": len(backend._hearing)},
+            **{"members": len(backend._members), "leaving": len(hub.attendance._leaving)},
+        }
+        print(f"\n{CYCLES} subscriptions came and went; left of them: {', '.join(f'{count} {what}' for what, count in left.items())}, {after - before} bytes")
+        assert set(left.values()) == {0}, left
         assert after - before < 100_000, f"{(after - before) / CYCLES:.0f} bytes a cycle"
 
 

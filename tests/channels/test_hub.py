@@ -368,6 +368,43 @@ async def test_members_that_cannot_be_read_are_read_on_the_next_link(caplog):
 
 
 @virtual_time
+async def test_a_list_of_members_that_a_link_takes_along_is_asked_for_on_the_next_one():
+    backend = Unruly()
+    async with running(backend) as hub:
+        channel = await hub.hold("here", 1)
+        (link,) = backend.links
+
+        async def hang(name):
+            await asyncio.sleep(3600)
+
+        link.members = hang
+        while not channel.crowd.is_expecting:  # noqa: ASYNC110
+            await asyncio.sleep(1)
+        backend.memory.renew("other", 3600, asyncio.get_running_loop().time())
+        backend.memory._members["here"] = {("other", "ann"): b'{"id":"ann"}'}
+        backend.cut()
+        await asyncio.sleep(1)
+        assert not channel.crowd.is_expecting
+        assert words(hub, "here") == ["channel.joined"]
+        await let_go(hub, "here")
+
+
+@virtual_time
+async def test_what_is_let_go_without_a_link_is_not_remembered():
+    backend = Unruly()
+    async with running(backend) as hub:
+        await hub.hold("a", 1)
+        backend.refuse = 1
+        backend.cut()
+        for number in range(20):
+            with pytest.raises(Unavailable):
+                await hub.hold(f"b{number}", 0.1)
+        await let_go(hub, "a")
+        assert (hub.channels, hub._new, hub._gone) == ({}, {}, {})
+        backend.refuse = 0
+
+
+@virtual_time
 async def test_one_list_of_members_at_a_time():
     backend = Unruly()
     async with running(backend) as hub:

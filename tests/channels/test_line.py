@@ -71,7 +71,7 @@ async def running(wire: Wire, *duties):
     try:
         yield line, news
     finally:
-        line.is_over = True
+        line.end()
         task.cancel()
         await asyncio.wait([task])
         line.fresh()
@@ -119,6 +119,42 @@ async def test_pauses_grow_and_are_not_the_same():
         whole = min(first * 2 ** (number + 1), longest)
         assert whole / 2 <= pause <= whole
     assert len(set(pauses)) == len(pauses)
+
+
+@virtual_time
+async def test_pauses_grow_where_links_are_made_but_are_of_no_use():
+    wire, lines = Wire(), []
+
+    async def duty(link):
+        for line in lines:
+            line.fresh()
+        raise LinkLost("of no use")
+
+    async with running(wire, duty) as (line, _):
+        await asyncio.sleep(60)
+        assert 30 < len(wire.connects) < 60
+        lines.append(line)
+        await asyncio.sleep(PAUSES_S[1])
+        wire.connects.clear()
+        await asyncio.sleep(1)
+        assert 1 / PAUSES_S[0] <= len(wire.connects) <= 2 / PAUSES_S[0], "of some use"
+
+
+@virtual_time
+async def test_after_the_end_nobody_waits():
+    wire = Wire()
+    async with running(wire) as (line, _):
+        await line.ask(works, 1)
+        wire.errors = [OSError("no route")] * 100
+        wire.sinks[0].lost(None)
+        await asyncio.sleep(0.01)
+        asked = asyncio.create_task(line.ask(works, 100))
+        await asyncio.sleep(1)
+        line.end()
+        with pytest.raises(Unavailable, match="^the channels have ended$"):
+            await asyncio.wait_for(asked, 0.1)
+        with pytest.raises(Unavailable, match="^the channels have ended$"):
+            await asyncio.wait_for(line.ask(works, 100), 0.1)
 
 
 @pytest.mark.parametrize("error", [LinkLost("gone"), OSError("reset"), KeyError("a bug")], ids=repr)

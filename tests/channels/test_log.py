@@ -134,6 +134,17 @@ def test_what_was_told_is_remembered_over_gaps_for_a_while():
     assert log.remember(99.0) == {"id1": 4}
 
 
+def test_what_is_remembered_over_gaps_is_bounded():
+    log = filled(0, max_count=10)
+    for number in range(100):
+        log.append(Entry(2 * number + 1, f"id{number}", b"1"), "e", 1.0)
+        known = log.remember(1.0)
+        log.control({"type": "channel.gap"}, 1.0, Position("e", 2 * number + 2, ""))
+    assert len(known) == 4 * (10 + 8)
+    assert {"id99", "id98", "id40"} < known.keys()
+    assert not {"id0", "id1"} & known.keys()
+
+
 def test_whether_a_message_was_here_is_certain_or_not():
     log = filled(3)
     assert log.knows(Entry(2, "id2", b""))

@@ -174,7 +174,7 @@ async def test_a_node_that_is_killed_takes_its_members_along():
         await asyncio.sleep(7)
         killed = asyncio.get_running_loop().time()
         hub, other._hub = other._hub, None
-        hub.line.is_over = True
+        hub.line.end()
         for task in list(hub._tasks):
             task.cancel()
         await asyncio.sleep(LEASE_S + GRACE_S + 1)
@@ -360,6 +360,7 @@ async def test_who_relies_on_a_join_that_was_refused_is_there():
         async def refuse(channel, node, members):
             del link.join
             sockets.append(await come(other))
+            await asyncio.sleep(0.5)
             raise Unavailable("full")
 
         sockets, link.join = [], refuse
@@ -367,8 +368,32 @@ async def test_who_relies_on_a_join_that_was_refused_is_there():
             await come(other)
         await asyncio.sleep(1)
         assert await one.members("here") == {"ann": ANN, "bob": BOB}
+        await asyncio.sleep(2 * LEASE_S + GRACE_S)
+        assert await one.members("here") == {"ann": ANN, "bob": BOB}, "the lease is kept"
         assert other.stats()["links"] == 1
         await go(bob, *sockets)
+
+
+@virtual_time
+async def test_a_socket_that_goes_while_it_comes_is_nobody_elses_business():
+    async with stage() as on:
+        one, other = await on.add(), await on.add()
+        bob = await come(other, BOB)
+        link, joins = link_of(on, other), []
+
+        async def hang(channel, node, members):
+            joins.append(set(members))
+            await asyncio.sleep(1)
+
+        link.join = hang
+        coming = asyncio.create_task(come(other))
+        await asyncio.sleep(0.5)
+        coming.cancel()
+        await asyncio.wait([coming])
+        await asyncio.sleep(RENEW_S + 1)
+        assert joins == [{"ann"}], "nobody is said again"
+        await go(bob)
+        assert one.stats()["links"] == 1
 
 
 @virtual_time

@@ -67,7 +67,7 @@ class Hub:
             for reader in list(channel.readers):
                 reader.finish(1012, "")
         await self.attendance.resign()
-        self.line.is_over = True
+        self.line.end()
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
@@ -120,8 +120,9 @@ class Hub:
         if self.channels.get(channel.name) is channel:
             del self.channels[channel.name]
             self._new.pop(channel.name, None)
-            self._gone[channel.name] = None
-            self._stirred.set()
+            if self.line.holds:  # the next link hears only what is wanted then
+                self._gone[channel.name] = None
+                self._stirred.set()
 
     async def present(self, channel: str, seconds: float) -> Mapping[str, Mapping[str, Any]]:
         """Who is in ``channel``: as this node has told its readers, where it has any."""
@@ -248,12 +249,14 @@ class Hub:
         """Compare who is in a channel with what the backend knows."""
         if crowd.is_expecting:
             return
-        crowd.expect()
         try:
+            crowd.expect()
             listed = await self.ask(lambda link: link.members(channel.name), ASK_S)
-        except Unavailable as error:
+        except BaseException as error:
             crowd.give_up()
-            log.debug("channel %.60r: its members were not read: %s; they will be, when there is a link again", channel.name, error)
+            if not isinstance(error, Unavailable):
+                raise
+            log.debug("channel %.60r: its members were not read: %s; they will be, by the next link or audit", channel.name, error)
             return
         others = [present for present in listed if present.node != self.node]
         joined, left = crowd.compare([*others, *self.attendance.own(channel.name)], {*self.attendance.alive, self.node})

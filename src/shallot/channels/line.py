@@ -53,7 +53,9 @@ class Line:
         self.failure: BaseException | None = None
         self._stale: asyncio.TimerHandle | None = None
         self.ears: Ears | None = None
-        self.is_over = False
+        self._is_over = False
+        self._is_sound = False
+        """Has the last link brought everything back?"""
         self.links = 0
         """How many links there were."""
 
@@ -82,10 +84,17 @@ class Line:
         if link is self._link and self.ears is not None:
             self.ears.lost(error)
 
+    @property
+    def holds(self) -> bool:
+        """Is there a link, as far as anybody knows?"""
+        return self.ears is not None and not self.ears.end.done()  # else broken, and not yet put away
+
     async def _wait_for_link(self, seconds: float) -> Link:
         try:
             async with asyncio.timeout(seconds):
-                while self._link is None or self.ears is None or self.ears.end.done():  # broken, and not yet put away
+                while self._link is None or not self.holds:
+                    if self._is_over:
+                        raise Unavailable("the channels have ended")
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError as error:
@@ -95,7 +104,7 @@ class Line:
     # ---- life
 
     async def run(self) -> None:
-        """Connect, and connect again, until cancelled; ``is_over`` says that whatever goes wrong now is the end."""
+        """Connect, and connect again, until cancelled."""
         task = cast("asyncio.Task[None]", asyncio.current_task())
         first, longest = PAUSES_S
         pause = first
@@ -103,7 +112,7 @@ class Line:
             try:
                 await self._live()
             except (Exception, BaseExceptionGroup, asyncio.CancelledError) as error:
-                if self.is_over:
+                if self._is_over:
                     return
                 if isinstance(error, asyncio.CancelledError) and task.cancelling():
                     raise
@@ -111,15 +120,21 @@ class Line:
                     task.uncancel()
                 reasons = _leaves(error)  # of a cancellation that nobody asked for, a task group of the backend's kept the reason
                 self.failure = reasons[0]
-                pause = first if self._link is not None else min(2 * pause, longest)
+                pause = first if self._is_sound else min(2 * pause, longest)
                 is_news = any(not isinstance(reason, (Unavailable, OSError, asyncio.CancelledError)) for reason in reasons)
                 log.warning("the link to the channels' backend is lost: %r; trying again", self.failure, exc_info=error if is_news else None)
             finally:
                 self._drop()
             await asyncio.sleep(uniform(pause / 2, pause))
 
+    def end(self) -> None:
+        """Whatever goes wrong from now on is the end of it, and whoever waits for a link waits in vain."""
+        self._is_over = True
+        self._changed.set()
+
     async def _live(self) -> None:
         """One link, from its making to its end, which is always an exception."""
+        self._is_sound = False
         ears = Ears(self._news)
         manager = self._backend.connect(ears)
         link = await within(CONNECT_S, _enter(manager))
@@ -161,13 +176,13 @@ class Line:
             self._stale = asyncio.get_running_loop().call_later(STALE_S, self._news.stale)
 
     def _drop(self) -> None:
-        self._changed.clear()
         if self._link is not None:
             self._link = self.ears = None
             self._expect()
 
     def fresh(self) -> None:
         """All is as it was before the last link broke."""
+        self._is_sound = True
         if self._stale is not None:
             self._stale.cancel()
             self._stale = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from math import inf
 from typing import Any
 
@@ -126,7 +126,11 @@ class Log:
 
     def remember(self, now: float) -> Mapping[str, int]:
         """Where each message stood that readers may have had since a while ago, gaps or not: the window forgets at a gap what was before it."""
-        self._past = {**{node.position.id: node.seq for node in self.window.values()}, **(self._past or {})}
+        past = {**(self._past or {})}
+        for node in self.window.values():
+            past.setdefault(node.position.id, node.seq)
+        spare = len(past) - 4 * (self._max_count + 8)  # a backend that begins anew again and again
+        self._past = dict(islice(past.items(), max(0, spare), None))
         self._past_at = now
         return self._past
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 from ..codec.json import parse_json
@@ -163,7 +164,9 @@ class Attendance:
                 await self._hall.ask(lambda link: link.join(channel, self._hall.node, {member: data}), seconds)
             except BaseException:
                 self.depart(channel, member)
-                self._renewed_at = None  # another socket of the member's may rely on this one: all are said again
+                if own[member][0]:  # another socket of the member's relies on this one: say again who is here
+                    self._renewed_at = None
+                    self._stirred.set()
                 raise
 
     def depart(self, channel: str, member: str) -> None:
@@ -225,7 +228,7 @@ class Attendance:
         dues = [*self._lost.values()]
         if self._renewed_at is not None:
             dues.append(self._renewal())
-        dues += [due for due, _ in zip(self._leaving.values(), range(1), strict=False)]
+        dues += islice(self._leaving.values(), 1)
         return max(0.0, min(dues) - self._hall.now()) if dues else None
 
     async def _renew(self, link: Link) -> None:
