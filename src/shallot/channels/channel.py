@@ -58,7 +58,7 @@ class Channel(Gate):
 
     __slots__ = (
         *("_again", "_batch", "_early", "_is_gathering", "_limits", "_reading", "_station", "crowd"),
-        *("log", "name", "readers", "ready", "recovering", "refusal", "returning", "topic", "users"),
+        *("key", "log", "name", "readers", "ready", "recovering", "refusal", "returning", "topic", "users"),
     )
 
     def __init__(self, name: str, topic: Topic, station: Station) -> None:
@@ -74,6 +74,8 @@ class Channel(Gate):
         self._is_gathering = False
         """Do readers of batches let messages gather?"""
         self.crowd = Crowd() if topic.presence else None
+        self.key: tuple[str, str] = ("channel", name)
+        """Of its readers in their mailboxes, each in another one: one tuple for all."""
         self.log: Log | None = None
         self.name = name
         self.readers: dict[Reader, None] = {}

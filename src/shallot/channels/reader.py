@@ -21,6 +21,7 @@ NOTHING = 0, 0
 class Room(Protocol):
     """What a reader needs of its channel."""
 
+    key: tuple[str, str]
     name: str
     topic: Topic
 
@@ -81,6 +82,11 @@ class Reader:
         self.end: tuple[int, str] | None = None
 
     # ---- as a source
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Under which it stands in a mailbox."""
+        return self._room.key
 
     def open(self, wake: Callable[..., None], bound: int) -> None:
         self._wake = wake

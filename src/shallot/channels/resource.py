@@ -173,16 +173,15 @@ class Channels:
 
     async def _subscribe(self, effect: AnyEffect, scope: Any, mailbox: Mailbox) -> Subscribed:
         wish = self._wish(effect.get("channel"), effect.get("cursor"), effect.get("slow"), effect.get("batch"), effect.get("member"))
-        key = "channel", wish.channel
-        if mailbox.is_open(key):
+        if mailbox.is_open(("channel", wish.channel)):
             raise ValueError(f"channel.subscribe: {wish.channel!r} is subscribed already; unsubscribe first")
         await self._allow(scope, wish.channel)
 
         def begin(reader: Reader) -> None:
-            mailbox.open(key, reader, 1)
+            mailbox.open(reader.key, reader, 1)
 
         async def end(reader: Reader) -> None:
-            await mailbox.close(key)
+            await mailbox.close(reader.key)
 
         return (await open_reader(self._running, wish, self._subscribe_s, begin, end))[1]
 
