@@ -136,7 +136,7 @@ def _expires(name: str, value: Any) -> str:
 
 
 def _max_age(name: str, value: Any) -> str:
-    if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,19}", str(value)):
+    if not re.fullmatch(r"-?[0-9]{1,19}", str(value)):
         raise TypeError(f"cookie {name!r}: max-age must be an int, in seconds, got {type(value).__name__}")
     return f"Max-Age={min(int(value), MAX_AGE_S)}"
 

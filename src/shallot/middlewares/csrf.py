@@ -104,7 +104,7 @@ def _has_token(request: Mapping[str, Any], options: CSRF) -> bool:
     """Whether the header or the parsed form holds the session's token; compared in constant time. The query is not looked at: it stands in logs."""
     secret: str | None = _session(request, "wrap_csrf").get(KEY)
     given = request["headers"].get(options.header) or next(iter(request.get("form_params", {}).get(options.field, ())), "")
-    if secret is None or not given:
+    if secret is None:
         return False
     try:
         sent = urlsafe_b64decode(given.encode("ascii"))

@@ -81,7 +81,7 @@ def session_response(response: Response, session: Session, outcome: Outcome, opt
     """
     answer = response if _OWN_KEYS.isdisjoint(response) else cast(Response, {name: value for name, value in response.items() if name not in _OWN_KEYS})
     line = _cookie_line(session, outcome, options)
-    if line is None and outcome.kind == "kept" and not session.is_touched:
+    if outcome.kind == "kept" and not session.is_touched:
         return answer
     headers: Mapping[str, str | list[str]] = answer.get("headers") or {}
     if line is not None:

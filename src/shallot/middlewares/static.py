@@ -221,7 +221,7 @@ def _choose_sibling(
     """The coded sibling of an open file that the client likes best, opened through the same door; the file itself where there is none."""
     accepted, offers, modified_ns = request.get("headers", {}).get("accept-encoding"), list(_SIBLINGS), os.fstat(reader.fileno()).st_mtime_ns
     encoding = best_encoding(accepted, offers)
-    while encoding is not None and encoding in offers:
+    while encoding in offers:
         coded = [*names[:-1], names[-1] + _SIBLINGS[encoding]]
         try:
             sibling = open_below(folder, coded, follow_symlinks=choices.follow_symlinks)

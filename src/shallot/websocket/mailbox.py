@@ -133,10 +133,9 @@ class SharedMailbox(Mailbox):
         while self._ready:
             key = self._ready.pop(0)
             source = self.client if key is CLIENT else self._sources.get(key)
-            message = source.take() if source is not None else None
-            if message is None:
+            if source is None or (message := source.take()) is None:
                 continue
-            if source is not None and source.done:
+            if source.done:
                 self._sources.pop(key, None)
             elif not getattr(source, "idle", False) and key not in self._ready:
                 self._ready.append(key)
