@@ -345,7 +345,9 @@ async def test_the_cookie_is_refreshed_by_a_new_one() -> None:
     assert again.kind == "written"
     assert again.key not in (None, outcome.key)
     session["n"] = 2
-    assert (await commit(session, session)).key not in (None, again.key)
+    changed = await commit(session, session)
+    assert changed.kind == "written"
+    assert changed.key not in (None, again.key)
 
 
 @pytest.mark.parametrize("failure", [ConnectionError("gone"), TimeoutError(), Unavailable("gone")], ids=repr)
@@ -360,6 +362,19 @@ async def test_D11_a_store_that_cannot_be_reached(world: World, failure: Excepti
         await commit(session, session)
     with pytest.raises(Unavailable):
         await commit(session, None)
+
+
+async def test_D11_an_end_that_did_not_reach_the_store_can_be_tried_again(world: World) -> None:
+    key, session = await held_by_a_conversation(world)
+    world.store.failure = ConnectionError("gone")
+    session.clear()
+    with pytest.raises(Unavailable):
+        await save({"session": session})
+    world.store.failure = None
+    with pytest.raises(CloseWith, match="1008 session ended"):
+        await save({"session": session})
+    assert await world.held(key) == {}
+    assert len(world.store.inner) == 0
 
 
 async def test_a_store_s_own_mistake_is_its_own(world: World) -> None:
@@ -434,6 +449,17 @@ async def test_H15_save_session_after_the_end(world: World) -> None:
     session["n"] = 2
     with pytest.raises(CloseWith, match="1008 session ended"):
         await save({"session": session})
+
+
+async def test_H15_who_hears_of_the_end_while_he_saves_tells_the_others_here(world: World) -> None:
+    key, other = await held_by_a_conversation(world)
+    session = await world.open(key)
+    await world.store.inner.delete(key)  # as another process does
+    session["n"] = 2
+    with pytest.raises(CloseWith, match="1008 session ended"):
+        await save({"session": session})
+    assert other.life is not None
+    assert other.life.ended.is_set()
 
 
 @pytest.mark.parametrize(
@@ -523,6 +549,18 @@ async def test_H15_expiry_is_an_end() -> None:
 
 
 @virtual_time
+async def test_H15_expiry_is_an_end_where_the_store_forgets_nothing() -> None:
+    world = World(cookie_store(SECRET))
+    session = await world.open()
+    session["n"] = 1
+    await commit(session, session)
+    session.life = Life()
+    world.clock.now += 3 * HOUR
+    assert [item async for item in session_end({"session": session}, every_s=1)] == ["ended"]
+    assert session.life.ended.is_set()
+
+
+@virtual_time
 async def test_a_store_that_is_down_ends_nobody(caplog: pytest.LogCaptureFixture) -> None:
     world = World()
     _, session = await held_by_a_conversation(world)
@@ -537,10 +575,15 @@ async def test_a_store_that_is_down_ends_nobody(caplog: pytest.LogCaptureFixture
         tasks.create_task(back_again())
         assert [item async for item in session_end({"session": session})] == ["ended"]
     assert [record.message for record in caplog.records] == ["whether a session still lives is not to be known"] * 2
+    assert "Unavailable: the session store cannot be reached: ConnectionError" in caplog.text
 
 
 async def test_a_session_that_no_store_has_has_no_end(world: World) -> None:
     assert [item async for item in session_end({"session": await world.open()})] == []
+
+
+async def test_the_session_of_a_request_has_no_end_to_be_heard(world: World) -> None:
+    assert [item async for item in session_end({"session": await world.open(await world.begin(n=1))})] == []
 
 
 async def test_session_end_of_another_kind() -> None:

@@ -108,9 +108,9 @@ async def _end(session: Session) -> Outcome:
     if session.record is None:
         return KEPT
     keeper, record, key = _known(session)
-    _hold(session, None, None, {})
     await _reached(keeper.store.delete(key))
     keeper.end(record)
+    _hold(session, None, None, {})
     return ENDED
 
 
@@ -252,7 +252,6 @@ async def session_end(scope: Any, *, every_s: float = 60.0) -> AsyncGenerator[st
             continue
         if record is None or not keeper.is_live(record):
             session.life.ended.set()
-            break
     yield "ended"
 
 
