@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -44,6 +45,7 @@ async def answer(request: Any, *options: Any, response: Any = None, **named: Any
         pytest.param([[]], asking(SITE), {"vary": "origin"}, id="nobody"),
         pytest.param(["https://*.a.com"], asking("https://x.a.com"), {"vary": "origin", "access-control-allow-origin": "https://x.a.com"}, id="a label"),
         pytest.param(["https://*.a.com"], asking(SITE), {"vary": "origin"}, id="no label"),
+        pytest.param(["https://*.a.com"], asking(), {"vary": "origin"}, id="a label, unasked"),
     ],
 )
 async def test_who_may_read(options: Any, request_: Any, headers: Any) -> None:
@@ -133,6 +135,18 @@ PUT = {"access-control-allow-methods": "PUT, PATCH", "access-control-max-age": "
             },
             id="headers",
         ),
+        pytest.param(
+            {"allow_methods": ["PUT", "PATCH"]},
+            preflight(access_control_request_headers="Accept, accept-language, content-language, content-type"),
+            {"access-control-allow-origin": "*", **PUT},
+            id="headers always allowed",
+        ),
+        pytest.param(
+            {"allow_methods": ["PUT", "PATCH"]},
+            preflight(access_control_request_headers=",".join(["accept"] * 64)),
+            {"access-control-allow-origin": "*", **PUT},
+            id="64 headers",
+        ),
         pytest.param({"allow_headers": ["x-a"]}, preflight(method="GET", access_control_request_headers=",".join(["x-a"] * 65)), {}, id="65 headers"),
         pytest.param({"allow_headers": ["x-a"]}, preflight(method="GET", access_control_request_headers=",".join(["x-a"] * 200)), {}, id="200 headers"),
         pytest.param(
@@ -193,6 +207,15 @@ def test_wrong_options_are_found_at_build_time(options: Any, kind: type[Exceptio
     assert str(caught.value).startswith(f"wrap_cors: {error}")
 
 
+@pytest.mark.parametrize("max_age_s", [0, 7200])
+def test_the_borders_of_max_age_s(max_age_s: int) -> None:
+    assert (cors_options(allow_methods=["PUT"], max_age_s=max_age_s).preflight or {})["access-control-max-age"] == str(max_age_s)
+
+
+def test_the_options_have_the_defaults_that_wrap_cors_documents() -> None:
+    assert signature(cors_options).parameters == signature(wrap_cors).parameters
+
+
 @pytest.mark.parametrize("granted", [False, True])
 @pytest.mark.parametrize(("asked", "allowed"), [("true", True), ("1", False)])
 async def test_D18_private_networks_only_where_they_are_allowed(granted: bool, asked: str, allowed: bool) -> None:
@@ -201,6 +224,8 @@ async def test_D18_private_networks_only_where_they_are_allowed(granted: bool, a
     assert headers.get("access-control-allow-private-network") == ("true" if granted and allowed else None)
     assert headers["vary"].endswith("access-control-request-private-network") is granted
     refused = preflight(method="DELETE", access_control_request_private_network="true")
+    alone = cors_request(preflight(method="GET", access_control_request_private_network=asked), cors_options(allow_private_network=granted))
+    assert (alone is not None, "access-control-allow-private-network" in (alone or {}).get("headers", {})) == (granted, granted and allowed)
     assert list((await answer(refused, SITE, allow_methods=["PUT"], allow_private_network=granted))["headers"]) == ["vary"]
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ def is_let_in(request: Any, **options: Any) -> bool:
         pytest.param(asking(headers={"origin": "https://example.org"}), id="our origin"),
         pytest.param(asking(headers={"origin": "https://example.org", "host": "Example.org:443"}), id="our origin, the port named"),
         pytest.param(asking(headers={"origin": "http://localhost:8000", "host": "localhost:8000"}, scheme="http"), id="our origin with a port"),
+        pytest.param({"type": "http", "method": "POST", "headers": {"host": "a", "origin": "http://a"}}, id="our origin, no scheme is http"),
         pytest.param(asking(headers={"x-csrf-token": TOKEN}), id="the token in the header"),
         pytest.param(asking(form_params={"__anti_forgery_token": [TOKEN]}), id="the token in the form"),
         *(pytest.param(asking(method, headers={FETCH: "cross-site"}), id=method) for method in ("GET", "HEAD", "OPTIONS", "TRACE")),
@@ -68,7 +70,7 @@ def test_let_in(request_: Any) -> None:
         pytest.param(asking(headers={"origin": "https://example.org.evil.net"}), id="another host"),
         pytest.param(asking(headers={"origin": "https://example.org,https://example.org"}), id="two origins"),
         pytest.param(asking(headers={"origin": "https://", "host": ""}), id="no host"),
-        pytest.param({"type": "http", "method": "POST", "session": SESSION, "headers": {"origin": "http://a"}}, id="no host header"),
+        pytest.param({"type": "http", "method": "POST", "session": SESSION, "headers": {"origin": "http://x"}}, id="no host header"),
         pytest.param(asking(headers={FETCH: "cross-site", "x-csrf-token": TOKEN}), id="cross-site with the right token"),
         pytest.param(asking(headers={FETCH: "same-site", "x-csrf-token": TOKEN}), id="same-site with the right token"),
         pytest.param(asking(headers={FETCH: "cross-site", "origin": "https://example.org"}), id="cross-site with our origin"),
@@ -104,6 +106,7 @@ def test_D13_refused(request_: Any) -> None:
             {"trusted_origins": ["https://*.example.org"]}, {FETCH: "same-site", "origin": "https://app.example.org"}, True, id="trusted by a pattern"
         ),
         pytest.param({"trusted_origins": ["https://app.example.org"]}, {FETCH: "cross-site"}, False, id="trusted, not named"),
+        pytest.param({"trusted_origins": ["https://*.example.org"]}, {FETCH: "cross-site"}, False, id="trusted by a pattern, not named"),
         pytest.param({"trusted_origins": ["https://app.example.org"]}, {"origin": "https://b.example.org"}, False, id="not trusted"),
         pytest.param({"only_with_cookie": True}, {}, True, id="no cookie"),
         pytest.param({"only_with_cookie": True}, {"cookie": "a=1"}, False, id="a cookie"),
@@ -167,6 +170,15 @@ async def test_without_a_session(method: str) -> None:
     with pytest.raises(TypeError, match='^wrap_csrf: request has no "session"; put wrap_session outside it$'):
         await apply_middleware(wrap_csrf())(standard_not_found)(request)
     assert (await apply_middleware(wrap_csrf(token=False))(standard_not_found)(request))["status"] == 404
+
+
+def test_a_token_is_asked_for_without_a_session() -> None:
+    with pytest.raises(TypeError, match='^wrap_csrf: request has no "session"; put wrap_session outside it$'):
+        csrf_request({"type": "http", "method": "POST", "headers": {}}, csrf_options())
+
+
+def test_the_options_have_the_defaults_that_wrap_csrf_documents() -> None:
+    assert signature(csrf_options).parameters == signature(wrap_csrf).parameters
 
 
 def test_a_token_without_a_session() -> None:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from inspect import signature
 from typing import Any
 
 import pytest
 
 from shallot import build_server, feed, standard_not_found, websocket, ws_accept, ws_send
 from shallot.compose import apply_middleware
-from shallot.errors import Unavailable
+from shallot.errors import CloseWith, Unavailable
 from shallot.middlewares.cookies import wrap_cookies
 from shallot.middlewares.csrf import csrf_token
 from shallot.middlewares.routing import wrap_routes
@@ -139,6 +140,20 @@ def touched() -> Session:
             Outcome("ended"),
             {"status": 200, "headers": {"set-cookie": [DELETED], "vary": "cookie", "cache-control": "Private, max-age=60"}},
             id="private is enough",
+        ),
+        pytest.param(
+            {"status": 200, "headers": {"cache-control": ["max-age=60", "private"]}},
+            Session({}),
+            Outcome("ended"),
+            {"status": 200, "headers": {"set-cookie": [DELETED], "vary": "cookie", "cache-control": ["max-age=60", "private"]}},
+            id="private is enough, in a second header too",
+        ),
+        pytest.param(
+            {"status": 200, "headers": {"cache-control": "no-store, max-age=0"}},
+            Session({}),
+            Outcome("ended"),
+            {"status": 200, "headers": {"set-cookie": [DELETED], "vary": "cookie", "cache-control": "no-store, max-age=0"}},
+            id="no-store is enough",
         ),
         pytest.param({"status": 101, "headers": {}}, Session({}), Outcome("ended"), {"status": 101, "headers": {"set-cookie": [DELETED]}}, id="a handshake"),
         pytest.param({"status": 101}, touched(), Outcome("kept"), {"status": 101, "headers": {}}, id="a handshake that looked"),
@@ -327,6 +342,28 @@ async def test_D10_no_cookie_is_put_on_a_public_answer_unasked() -> None:
     assert await browser.ask(answering(headers=public)) == {"status": 200, "headers": public}
 
 
+@pytest.mark.parametrize(
+    ("looks", "given", "sent"),
+    [
+        pytest.param(True, "public, max-age=60", "no-store", id="public, by a handler that looks"),
+        pytest.param(False, "private, max-age=60", "private, max-age=60", id="private, by one that does not"),
+    ],
+)
+async def test_D10_all_other_answers_refresh(looks: bool, given: str, sent: str) -> None:
+    clock = Clock()
+    browser = Browser(cookie_store(SECRET), clock=clock)
+    await browser.ask(putting(n=1))
+    clock.now += HOUR
+
+    def handler(request: Any) -> Any:
+        assert not looks or request["session"] == {"n": 1}
+        return {"status": 200, "headers": {"cache-control": given}}
+
+    answer = await browser.ask(handler)
+    assert browser.line is not None
+    assert answer["headers"]["cache-control"] == sent
+
+
 async def test_D11_100_000_requests_without_a_cookie_leave_no_record() -> None:
     store = memory_store()
 
@@ -444,6 +481,7 @@ async def test_attributes(options: Any, line: str) -> None:
         pytest.param({}, ValueError, "^wrap_session: give either a store", id="nothing"),
         pytest.param({"store": memory_store(), "keys": [SECRET]}, ValueError, "^wrap_session: give either a store", id="both"),
         pytest.param({"keys": []}, ValueError, "^cookie_store: no key", id="no key"),
+        pytest.param({"keys": ""}, ValueError, "^cookie_store: no key", id="an empty variable of the environment"),
         pytest.param({"keys": ["short"]}, ValueError, "^cookie_store: a key must be 32 random bytes", id="a weak key"),
         pytest.param({"store": {}}, TypeError, "^wrap_session: the store {} has no read, write, delete; see shallot.sessions.SessionStore$", id="no store"),
         pytest.param(
@@ -454,7 +492,7 @@ async def test_attributes(options: Any, line: str) -> None:
         ),
         pytest.param({"store": memory_store(), "idle_s": 0}, ValueError, "^wrap_session: 0 < idle_s <= absolute_s <= 400 days", id="no time"),
         pytest.param({"store": memory_store(), "absolute_s": 60}, ValueError, "not 7200 and 60$", id="idle over absolute"),
-        pytest.param({"store": memory_store(), "absolute_s": 500 * 86_400}, ValueError, "400 days is what browsers keep", id="too long"),
+        pytest.param({"store": memory_store(), "absolute_s": 400 * 86_400 + 1}, ValueError, "400 days is what browsers keep", id="too long"),
         pytest.param({"store": memory_store(), "rotate_on": "user"}, TypeError, r"not the str 'user'; write \['user'\]$", id="a str"),
         pytest.param({"store": memory_store(), "attributes": {"secure": False}}, ValueError, '^cookie .*needs "secure": True', id="D5 the prefix"),
         pytest.param({"store": memory_store(), "attributes": {"color": 1}}, ValueError, "no attribute is named 'color'", id="unknown"),
@@ -463,6 +501,16 @@ async def test_attributes(options: Any, line: str) -> None:
 def test_options_are_checked(options: Any, error: type[Exception], text_: str) -> None:
     with pytest.raises(error, match=text_):
         wrap_session(**options)
+
+
+@pytest.mark.parametrize("options", [{"idle_s": 0.5}, {"idle_s": 60, "absolute_s": 60}, {"absolute_s": 400 * 86_400}], ids=repr)
+def test_the_borders_of_idle_s_and_absolute_s(options: Any) -> None:
+    keeper = session_options(memory_store(), **options).keeper
+    assert {"idle_s": keeper.idle_s, "absolute_s": keeper.absolute_s}.items() >= options.items()
+
+
+def test_the_options_have_the_defaults_that_wrap_session_documents() -> None:
+    assert signature(session_options).parameters == signature(wrap_session).parameters
 
 
 async def test_keys_sign_into_the_cookie() -> None:
@@ -549,6 +597,18 @@ async def test_H15_the_next_message_after_the_end_closes(leave: str) -> None:
             await c.post(leave)
             await ws.send("hi")
             assert await ws.expect_close() == {"code": 1008, "reason": "session ended"}
+
+
+@pytest.mark.parametrize("what", ["message", "effect"])
+async def test_H15_messages_and_effects_are_each_looked_at(what: str) -> None:
+    browser = Browser()
+    await browser.ask(putting(n=1))
+    answer = await browser.ask(lambda request: {"status": 101, "websocket": {"taps": []}})
+    (tap,) = answer["websocket"]["taps"]
+    assert tap[what]({}, "hi") == "hi"
+    await browser.ask(answering(session=None))
+    with pytest.raises(CloseWith, match="1008 session ended$"):
+        tap[what]({}, "hi")
 
 
 async def test_H15_logout_closes_a_silent_socket_at_once() -> None:

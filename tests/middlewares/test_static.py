@@ -199,6 +199,7 @@ def test_options_are_checked_when_it_is_built(root: Path, options: dict[str, Any
         ("/assets/", 218),
         ("/assets/../x", 404),
         ("/other/../x", 218),
+        ("/others/a.css", 218),
         ("/assets//a.css", 218),
     ],
 )
@@ -535,7 +536,8 @@ async def test_pathsend(root: Path, size: int, method: str, headers: Any, reques
     response = await ask(root, "/large", method, headers, request_, **options)
     assert ("file" in response) is by_path
     if by_path:
-        assert (response["file"], response["headers"]["content-length"], set(response)) == (
+        assert (response["status"], response["file"], response["headers"]["content-length"], set(response)) == (
+            200,
             str(root / "static/large"),
             str(size),
             {"status", "headers", "file"},
@@ -628,6 +630,7 @@ def test_a_file_older_than_1970() -> None:
         ("GET", "/a/", {"index": "i"}, ("a", "i")),
         ("GET", "/x/a", {"prefix": "/x/"}, ("a",)),
         ("GET", "/a", {"prefix": "/x/"}, None),
+        ("GET", "/y/a", {"prefix": "/x/"}, None),
     ],
 )
 def test_static_request(method: str, path: str, options: Any, expected: Any) -> None:
@@ -656,6 +659,12 @@ async def test_C5_several_ranges_are_one_multipart_answer(root: Path) -> None:
         (f"bytes 0-{CHUNK_BYTES + 1}/{size}", "text/css", bytes(CHUNK_BYTES + 2)),
         (f"bytes 2-2/{size}", "text/css", b"\0"),
     ]
+
+
+async def test_the_parts_of_an_index_have_its_type(root: Path) -> None:
+    (root / "static/START").write_bytes(b"0123456789")
+    response = await ask(root, "/", headers={"range": "bytes=0-1,3-4"}, index="START")
+    assert response["sent"].count(b"content-type: application/octet-stream\r\n") == 2
 
 
 async def test_each_multipart_answer_has_a_boundary_of_its_own(root: Path) -> None:
@@ -770,6 +779,36 @@ async def test_a_large_sibling_is_sent_by_the_server(coded: Path) -> None:
     (coded / "static/a.css.br").write_bytes(bytes(CHUNK_BYTES + 1))
     response = await ask(coded, "/a.css", "GET", ALL, OFFERED, precompressed=True, follow_symlinks=True)
     assert (response["file"], response["headers"]["content-encoding"]) == (str(coded / "static/a.css.br"), "br")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "headers", "options", "count"),
+    [
+        pytest.param("/plain", "HEAD", {}, {}, 1, id="HEAD"),
+        pytest.param("/plain", "GET", {"if-none-match": "*"}, {}, 1, id="not modified"),
+        pytest.param("/plain", "GET", {"range": "bytes=99-"}, {}, 1, id="no such range"),
+        pytest.param("/empty.txt", "GET", {}, {}, 1, id="empty"),
+        pytest.param("/plain", "GET", {}, {}, 1, id="small: read before it is sent"),
+        pytest.param("/large", "GET", {}, {"follow_symlinks": True}, 1, id="large: sent by the server"),
+        pytest.param("/a.css", "GET", ALL, {"precompressed": True}, 2, id="its sibling is sent"),
+        pytest.param("/plain", "GET", ALL, {"precompressed": True}, 2, id="its sibling is older"),
+    ],
+)
+async def test_what_was_opened_and_is_not_needed_any_more_is_closed_at_once(
+    coded: Path, monkeypatch: pytest.MonkeyPatch, path: str, method: str, headers: dict[str, str], options: Any, count: int
+) -> None:
+    """Not when the last reference goes, which elsewhere than on CPython is any time."""
+    (coded / "static/large").write_bytes(bytes(CHUNK_BYTES + 1))
+    opened: list[Any] = []
+    real = static.open_below
+
+    def noting(*args: Any, **keywords: Any) -> Any:
+        opened.append(real(*args, **keywords))
+        return opened[-1]
+
+    monkeypatch.setattr(static, "open_below", noting)
+    await build(coded, **options)({"method": method, "path": path, "headers": headers, **OFFERED})
+    assert [reader.fileno() for reader in opened] == [-1] * count
 
 
 # ---- what users sent

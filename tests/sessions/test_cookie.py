@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shallot.sessions.cookie import cookie_store
-from shallot.sessions.record import Record, new_id
+from shallot.sessions.record import Record, format_record, new_id
 from shallot.testing import session_store_cases
 
 KEY = "0123456789abcdef0123456789ABCDEF"
@@ -51,6 +52,16 @@ async def test_D7_the_spare_bits_of_the_last_letter_are_no_way_round() -> None:
     key = await signed(store)
     for spare in (1, 2, 3):
         assert await store.read(key[:-1] + letters[letters.index(key[-1]) ^ spare]) is None
+
+
+async def test_what_was_signed_before_an_update_is_still_read() -> None:
+    """Whoever changes what is signed, how, or for what by default logs everybody out."""
+    payload = (
+        "eyJpZCI6Iko3WHQwY3EyeDF5SjdYdDBjcTJ4MXlKN1h0MGNxMngxeUo3WHQwY3EyeDEiLCJ2ZXJzaW9uIjoxLCJjcmVhdGVkIjoy"
+        "LCJzZWVuIjozLCJkYXRhIjp7InVzZXIiOiJhbm4ifX0"
+    )
+    record = await cookie_store(KEY).read(f"{payload}.xj0YVSLGbWmHb1xG4J0r9PFwfdYCsgHztN37lsYWuIk")
+    assert record == {"id": "J7Xt0cq2x1yJ7Xt0cq2x1yJ7Xt0cq2x1yJ7Xt0cq2x1", "version": 1, "created": 2, "seen": 3, "data": {"user": "ann"}}
 
 
 @pytest.mark.parametrize(
@@ -150,6 +161,16 @@ def test_what_nobody_signed_is_none(key: str) -> None:
 @pytest.mark.parametrize("key", ["", ".", "a.", ".a", "a" * 5000, "é", "%", "=.="])
 def test_no_keys(key: str) -> None:
     assert cookie_store(KEY).open(key) is None
+
+
+async def test_what_no_cookie_holds_is_not_even_verified() -> None:
+    """However well it is signed: a header may be much longer than a cookie."""
+    store: Any = cookie_store(KEY)
+    for size, is_read in ((2_880, True), (3_000, False)):
+        record: Record = {**RECORD, "data": {"text": "x" * size}}
+        key = store._signer.sign(urlsafe_b64encode(format_record(record)).rstrip(b"=")).decode()
+        assert (len(key) <= 4096) is is_read
+        assert store.open(key) == (record if is_read else None)
 
 
 async def test_signed_but_no_record() -> None:

@@ -101,14 +101,19 @@ async def test_start_fails_where_redis_does(fake: FakeRedis) -> None:
 
 async def test_before_and_after_its_life(fake: FakeRedis) -> None:
     store = redis_store("redis://localhost")
+
+    async def is_refused() -> None:
+        for ask in (store.read("k"), store.write(RECORD, 1), store.delete("k")):
+            with pytest.raises(RuntimeError, match="^redis_store: not open; give it to build_server"):
+                await ask
+
+    await is_refused()
     async with store:
         pass
     fake.answers = [True, None]
     async with store:
         assert await store.read("k") is None
-    for ask in (store.read("k"), store.write(RECORD, 1), store.delete("k")):
-        with pytest.raises(RuntimeError, match="^redis_store: not open; give it to build_server"):
-            await ask
+    await is_refused()
 
 
 @pytest.mark.parametrize("options", [{"max_bytes": 0}, {"max_connections": 0}, {"timeout_s": 0}])

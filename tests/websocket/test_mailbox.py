@@ -128,6 +128,17 @@ def test_nobody_is_served_twice_while_another_waits():
     assert drain(mailbox) == ["a1", "b1", "c1", "a2", "c2", "a3"]
 
 
+def test_who_comes_first_twice_is_not_served_twice():
+    mailbox, a, b = a_mailbox(), Given(), Given()
+    mailbox.open("a", a, 7)
+    mailbox.open("b", b, 7)
+    a.say("a1", "a2")
+    b.say("b1", "b2")
+    b.wake(first=True)
+    b.wake(first=True)
+    assert drain(mailbox) == ["b1", "a1", "b2", "a2"]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), max_size=30))
 def test_each_source_in_its_order_and_all_of_it(turns):
     mailbox, sources, said = a_mailbox(), {}, {}
