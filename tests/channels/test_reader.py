@@ -14,6 +14,7 @@ from shallot.errors import CloseWith
 class Hall:
     """A channel as a reader sees it: no backend, no loop."""
 
+    key = "channel", "c"
     name = "c"
 
     def __init__(self, **settings) -> None:
@@ -381,3 +382,8 @@ async def test_closing_leaves_the_channel():
     reader.node = None
     with pytest.raises(CloseWith, match="1013"):
         reader.take()
+
+
+def test_all_readers_stand_under_one_key():
+    hall = Hall()
+    assert hall.reader().key is hall.reader().key is hall.key
