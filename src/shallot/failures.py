@@ -29,10 +29,15 @@ PUT_BY = {
     "session": "wrap_session",
 }
 """Key of the request -> the middleware that puts it there."""
+CURES = {
+    **{key: f"{name} puts it there; it must stand in apply_middleware(...), outside of what asks for it" for key, name in PUT_BY.items()},
+    "stream": "only requests that build_server(..., stream_body=...) chooses have it, the others have a body",
+}
+"""Key of the request -> where it comes from."""
 
 
 def add_cure(error: BaseException) -> None:
-    """Note at a ``KeyError`` of a request's well-known key which middleware puts it there. Whose key it was cannot be seen: the note says ``if``.
+    """Note at a ``KeyError`` of a request's well-known key what puts it there. Whose key it was cannot be seen: the note says ``if``.
 
     >>> error = KeyError("json")
     >>> add_cure(error)
@@ -40,8 +45,8 @@ def add_cure(error: BaseException) -> None:
     ["if that was request['json']: wrap_json puts it there; it must stand in apply_middleware(...), outside of what asks for it"]
     """
     key: object = error.args[0] if isinstance(error, KeyError) and error.args else None
-    if isinstance(key, str) and key in PUT_BY:
-        note = f"if that was request[{key!r}]: {PUT_BY[key]} puts it there; it must stand in apply_middleware(...), outside of what asks for it"
+    if isinstance(key, str) and key in CURES:
+        note = f"if that was request[{key!r}]: {CURES[key]}"
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
 
