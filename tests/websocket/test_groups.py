@@ -8,7 +8,7 @@ import pytest
 
 from shallot.testing import virtual_time
 from shallot.websocket import groups
-from shallot.websocket.groups import FORGETS, is_forgotten, telling
+from shallot.websocket.groups import FORGETS, Cancellable, is_forgotten, noting
 
 forgets = pytest.mark.skipif(not FORGETS, reason="this Python's TaskGroups forget nothing")
 
@@ -48,7 +48,7 @@ async def nothing_but_time():
 
 
 async def told_of(work, tell):
-    await telling(work, work.send(None), tell)
+    await noting(work, work.send(None), tell)
 
 
 async def heard_while(work):
@@ -131,3 +131,31 @@ async def test_work_that_is_closed_is_closed_whole():
 
 def test_an_error_that_was_never_thrown_is_nobodys():
     assert not is_forgotten(asyncio.CancelledError())
+
+
+@forgets
+@virtual_time
+async def test_what_a_group_forgot_is_taken_back_before_anybody_asks_and_after():
+    task = asyncio.current_task()
+    work = Cancellable()
+    work._task, work._thrown = task, None
+
+    async def ask():
+        try:
+            await left_in_time()
+        except* LookupError:
+            assert task.cancelling() == 1 and not work.is_cancelled(0)
+
+    for piece in (ask, left_with_another):
+        try:
+            await told_of(piece(), work.note)
+        except* LookupError:
+            assert piece is left_with_another
+        assert task.cancelling() == 0 and not work.is_cancelled(0)
+    task.cancel()
+    assert work.is_cancelled(0) and not work.is_cancelled(1)
+    task.uncancel()
+    try:
+        await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        pass

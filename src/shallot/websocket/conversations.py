@@ -9,7 +9,7 @@ from typing import Any, cast
 from ..deadline import DONE
 from ..types import AllLimits, Conversation, Receive, Send
 from .engine import Talk
-from .groups import FORGETS, telling
+from .groups import FORGETS, noting
 from .table import EffectTable
 
 __all__ = ["Conversations"]
@@ -47,7 +47,7 @@ class Conversations:
             if not FORGETS:
                 await life
             elif (waits_for := next(life.__await__(), DONE)) is not DONE:
-                await telling(life, waits_for, talk.note)
+                await noting(life, waits_for, talk.note)
         finally:
             self._open.discard(talk)
             if not self._open and self._empty is not None:

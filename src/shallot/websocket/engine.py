@@ -13,7 +13,7 @@ from ..types import AllLimits, Conversation, Event, Receive, Send
 from .endings import ending_of, is_expected
 from .farewell import part
 from .generators import REFUSAL, as_generator, is_finished
-from .groups import is_forgotten
+from .groups import Cancellable
 from .receiver import Receiver
 from .table import EffectTable
 from .taps import TappedReceiver, Taps
@@ -38,7 +38,7 @@ ACCEPTING, RUNNING, PARTING = range(3)
 """The phases of a conversation. While it is accepted nothing is cut short but a send that blocks; when it parts, nothing at all."""
 
 
-class Talk:
+class Talk(Cancellable):
     """The life of one conversation. Its ``run`` is awaited in the server's task, which is the only one that touches the generator."""
 
     __slots__ = (
@@ -61,8 +61,6 @@ class Talk:
         "_send",
         "_table",
         "_taps",
-        "_task",
-        "_thrown",
         "_unreachable_at",
     )
 
@@ -74,7 +72,7 @@ class Talk:
         self._send = send
         self._limits = limits
         self._table = table
-        self._task = task
+        self._task, self._thrown = task, None
         now, reads = task.get_loop().time(), conversation.get("reads", True)
         self._taps = taps = Taps(conversation["taps"], scope) if conversation["taps"] else None
         self._receiver = Receiver(receive, limits, task, now, self._hear, reads=reads)
@@ -91,7 +89,6 @@ class Talk:
         self._cut: str | None = None
         self._cut_at = 0.0
         self._cancels = 0
-        self._thrown: BaseException | None = None
         self._dropped = 0
         self._phase = ACCEPTING
 
@@ -117,7 +114,7 @@ class Talk:
             self._cancels -= 1
             task.uncancel()
         if accepted:
-            farewell = self._farewell(failure, task.cancelling() > others and self._is_cancelled(others))
+            farewell = self._farewell(failure, task.cancelling() > others and self.is_cancelled(others))
             if farewell is not None:
                 await farewell
         elif isinstance(failure, (OSError, asyncio.CancelledError)):
@@ -125,7 +122,7 @@ class Talk:
         else:
             log.warning("%s: the server took no accept; taken as the client's leaving", self._name, exc_info=failure)
         failure = None  # or its traceback would hold this frame, and this frame the traceback
-        if task.cancelling() > others and self._is_cancelled(others):
+        if task.cancelling() > others and self.is_cancelled(others):
             raise asyncio.CancelledError
 
     def _farewell(self, failure: BaseException | None, cancelled: bool) -> Coroutine[Any, Any, None] | None:
@@ -159,7 +156,7 @@ class Talk:
                     value = None
                     try:
                         if not (is_text and self._plain and cancelling() == others):
-                            value = await self._perform(effect, cancelling() > others and self._is_cancelled(others))
+                            value = await self._perform(effect, cancelling() > others and self.is_cancelled(others))
                         else:
                             try:
                                 await send(effect)
@@ -216,24 +213,6 @@ class Talk:
                 if self._taps is not None:
                     self._taps.result(effect, result)
                 return result
-
-    # ---- who cancels
-
-    def note(self, thrown: BaseException | None) -> None:
-        """This is thrown into ``run`` next; ``None``: it has answered that."""
-        if thrown is None:
-            self._take_back()
-        self._thrown = thrown
-
-    def _is_cancelled(self, others: int) -> bool:
-        """Does somebody want this task to end, ourselves included, who had not said so ``others`` times before we began?"""
-        self._take_back()
-        return self._task.cancelling() > others
-
-    def _take_back(self) -> None:
-        thrown, self._thrown = self._thrown, None
-        if thrown is not None and is_forgotten(thrown):
-            self._task.uncancel()
 
     # ---- what the watch and the receiver tell
 

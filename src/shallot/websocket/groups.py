@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import CodeType, coroutine
 from typing import Any
 
-__all__ = ["FORGETS", "is_forgotten", "telling"]
+__all__ = ["FORGETS", "Cancellable", "is_forgotten", "noting"]
 
 FORGETS: bool = sys.version_info < (3, 13)
 """After such a group ``Task.cancelling()`` looks for ever as if somebody wanted the task to end (CPython issue 116720)."""
@@ -27,11 +27,36 @@ def is_forgotten(thrown: BaseException) -> bool:
     return bool(is_own)
 
 
+class Cancellable:
+    """What runs in ``_task``, where others than the groups in it may cancel it. Who inherits sets both: a call to say so would cost each connection."""
+
+    __slots__ = ("_task", "_thrown")
+
+    _task: asyncio.Task[Any]
+    _thrown: BaseException | None
+
+    def note(self, thrown: BaseException | None) -> None:
+        """This will be thrown into the work; ``None``: that has been answered."""
+        if thrown is None:
+            self._take_back()
+        self._thrown = thrown
+
+    def is_cancelled(self, others: int) -> bool:
+        """Does anybody want the task to end who had not said so before, ``others`` times?"""
+        self._take_back()
+        return self._task.cancelling() > others
+
+    def _take_back(self) -> None:
+        thrown, self._thrown = self._thrown, None
+        if thrown is not None and is_forgotten(thrown):
+            self._task.uncancel()
+
+
 @coroutine
-def telling(work: Coroutine[Any, Any, None], waits_for: Any, tell: Callable[[BaseException | None], None]) -> Generator[Any, Any, None]:
+def noting(work: Coroutine[Any, Any, None], waits_for: Any, note: Callable[[BaseException | None], None]) -> Generator[Any, Any, None]:
     """Await ``work`` to its end; its first step is taken, and now it ``waits_for`` something.
 
-    ``tell`` is called with each error that is thrown into it, just before, and with ``None`` as soon as it waits again or has ended.
+    ``note`` is called with each error that is thrown into it, just before, and with ``None`` as soon as it waits again or has ended.
     """
     thrown: BaseException | None = None
     while True:
@@ -42,7 +67,7 @@ def telling(work: Coroutine[Any, Any, None], waits_for: Any, tell: Callable[[Bas
             raise
         except BaseException as error:  # handed on, never kept: it is the work that may answer it
             thrown = error
-            tell(error)
+            note(error)
         try:
             waits_for = work.send(None) if thrown is None else work.throw(thrown)
         except StopIteration:
@@ -50,4 +75,4 @@ def telling(work: Coroutine[Any, Any, None], waits_for: Any, tell: Callable[[Bas
         finally:
             if thrown is not None:
                 thrown = None  # or its traceback would hold this frame, and this frame the error
-                tell(None)
+                note(None)
