@@ -1,10 +1,11 @@
-"""An echo, and a guard at the door: who brings no ``token`` cookie gets a real HTTP 401 and never a socket.
+"""An echo, and a guard at the door: who brings no ``token`` cookie gets a real HTTP 401 and never a socket, and so do pages of other
+sites, which a browser would send the cookie for, with a 403.
 
 Run it with ``uvicorn --app-dir examples echo:app`` and talk to ``ws://localhost:8000/echo``.
 """
 
 from shallot import build_server, standard_not_found, websocket
-from shallot.middlewares import apply_middleware, wrap_cookies, wrap_routes
+from shallot.middlewares import apply_middleware, wrap_cookies, wrap_origin, wrap_routes
 from shallot.response import text, ws_accept, ws_close, ws_send
 
 
@@ -27,4 +28,4 @@ async def echo(scope, receiver):
             yield ws_close(1001, "bye")
 
 
-app = build_server(apply_middleware(wrap_cookies(), wrap_routes([("/echo", ["WS"], echo)]))(standard_not_found))
+app = build_server(apply_middleware(wrap_origin(absent="allow"), wrap_cookies(), wrap_routes([("/echo", ["WS"], echo)]))(standard_not_found))

@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield
-    for name in ("echo", "hello", "fruits"):
+    for name in ("open_door", "hello", "fruits"):
         sys.modules.pop(name, None)
 
 
@@ -26,13 +26,26 @@ def run(*arguments: str) -> int:
     return main([*arguments, "--app-dir", str(EXAMPLES)])
 
 
-def test_check_prints_a_table_and_fails_on_errors(capsys: Any) -> None:
-    assert run("check", "echo:app") == 1
+OPEN_DOOR = """
+from shallot import build_server, standard_not_found, websocket
+from shallot.middlewares import apply_middleware, wrap_cookies, wrap_routes
+
+@websocket
+async def talk(scope, receiver):
+    yield {}
+
+app = build_server(apply_middleware(wrap_cookies(), wrap_routes([("/", ["WS"], talk)]))(standard_not_found))
+"""
+
+
+def test_check_prints_a_table_and_fails_on_errors(capsys: Any, tmp_path: Path) -> None:
+    (tmp_path / "open_door.py").write_text(OPEN_DOOR)
+    assert main(["check", "open_door:app", "--app-dir", str(tmp_path)]) == 1
     said = capsys.readouterr()
     head, first, *_ = said.out.splitlines()
     assert head.split() == ["level", "id", "where", "fix"]
     assert first.split()[:2] == ["error", "ws-origin-missing"]
-    assert said.err == "1 errors, 3 warnings, 1 hints\n"
+    assert said.err == "1 error, 3 warnings, 1 hint\n"
 
 
 def test_check_is_content_with_warnings(capsys: Any) -> None:
@@ -60,6 +73,11 @@ def test_routes_prints_the_rows_with_their_layers(capsys: Any) -> None:
         "handler": "put_fruit",
         "layers": "wrap_routes > wrap_json",
     }
+
+
+def test_routes_of_an_app_that_has_none(capsys: Any) -> None:
+    assert run("routes", "hello:app") == 0
+    assert capsys.readouterr().err == "no routes: the app has no wrap_routes, and one handler answers all\n"
 
 
 def test_a_handler_without_a_name_is_shown_as_it_is() -> None:

@@ -17,6 +17,17 @@ async def test_who_brings_no_token_gets_a_401_and_no_socket(program):
     assert (denied.value.response["status"], denied.value.response["body"]) == (401, b"who are you?")
 
 
+@pytest.mark.parametrize(("origin", "status"), [("http://localhost", None), ("https://elsewhere.example", 403)])
+async def test_pages_of_other_sites_stay_outside(program, origin, status):
+    async with client(program("echo").app) as c:
+        try:
+            async with c.websocket("/echo", headers={**TOKEN, "host": "localhost", "origin": origin}) as ws:
+                await ws.send("hi")
+                assert (await ws.expect(), status) == ("hi", None)
+        except Denied as denied:
+            assert denied.response["status"] == status
+
+
 @pytest.mark.parametrize("message", ["hi", "", "käse", b"\x00\xff"], ids=["text", "empty", "not ASCII", "bytes"])
 async def test_what_is_sent_comes_back_as_it_was(program, message):
     async with client(program("echo").app) as c, c.websocket("/echo", headers=TOKEN) as ws:

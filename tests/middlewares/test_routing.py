@@ -406,6 +406,13 @@ def generator(request):
     yield
 
 
+async def an_answer(request): ...
+
+
+called = an_answer({})
+called.close()  # it stands in a table all the same
+
+
 @pytest.mark.parametrize(
     ("routes", "options", "error", "complaint"),
     [
@@ -427,6 +434,13 @@ def generator(request):
             id="converter-no-function",
         ),
         row([], {"encoded_slash": "keep"}, ValueError, "wrap_routes: encoded_slash is 'reject' or 'decode', not 'keep'", id="encoded-slash"),
+        row(
+            [("/", ["GET"], called)],
+            {},
+            TypeError,
+            "routes: a handler is a function of the request; here it was called already: leave out the parentheses\n    ('/', ['GET'], an_answer)",
+            id="called",
+        ),
         row([("/", ["GET"], 1)], {}, TypeError, "routes: a handler is a function of the request\n    ('/', ['GET'], 1)", id="no-function"),
         row([("/", ["GET"], generator)], {}, TypeError, "a handler returns a response, and this one is a generator function", id="generator"),
         row(

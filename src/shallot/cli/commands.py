@@ -50,8 +50,9 @@ def run_check(options: Namespace) -> int:
         print(format_json(findings).decode())
     elif findings:
         print(format_table(["level", "id", "where", "fix"], [[one["level"], one["id"], one["where"], one["fix"]] for one in findings]))
-    levels = [one["level"] for one in findings]
-    print(f"{levels.count('error')} errors, {levels.count('warning')} warnings, {levels.count('info')} hints", file=sys.stderr)
+    levels: list[str] = [one["level"] for one in findings]
+    counts = [(levels.count(level), word) for level, word in (("error", "error"), ("warning", "warning"), ("info", "hint"))]
+    print(", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts), file=sys.stderr)
     return 1 if "error" in levels else 0
 
 
@@ -63,6 +64,8 @@ def run_routes(options: Namespace) -> int:
         for place in places
     ]
     head = ["methods", "path", "name", "handler", "layers"]
+    if not rows:
+        print("no routes: the app has no wrap_routes, and one handler answers all", file=sys.stderr)
     print(format_json([dict(zip(head, row, strict=True)) for row in rows]).decode() if options.json else format_table(head, rows))
     return 0
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
-from inspect import isasyncgenfunction, isgeneratorfunction
+from inspect import isasyncgenfunction, iscoroutine, isgeneratorfunction
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
@@ -193,7 +193,8 @@ def _check_handler(row: Row, tags: Sequence[str]) -> None:
     if getattr(row.handler, "is_websocket", False) and "WS" not in row.methods:
         raise ValueError(f"routes: a @websocket handler needs the method 'WS'{shown}")
     if not callable(row.handler):
-        raise TypeError(f"routes: a handler is a function of the request{shown}")
+        called = "; here it was called already: leave out the parentheses" if iscoroutine(row.handler) else ""
+        raise TypeError(f"routes: a handler is a function of the request{called}{shown}")
     if isasyncgenfunction(row.handler) or isgeneratorfunction(row.handler):
         raise TypeError(f"routes: a handler returns a response, and this one is a generator function; a conversation is decorated with @websocket{shown}")
     check_call("routes", row.handler, *tags, shown=shown)
