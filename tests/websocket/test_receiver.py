@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -44,6 +46,28 @@ class Line:
     async def stop(self) -> None:
         if self.receiver.end(1000, ""):
             await self.receiver.stopped()
+
+
+class Source:
+    """Somebody else in the mailbox."""
+
+    done = False
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def open(self, wake: Any, bound: int) -> None:
+        self.wake = wake
+
+    def say(self, message: Any) -> None:
+        self.said.append(message)
+        self.wake()
+
+    def take(self) -> Any:
+        return self.said.pop(0) if self.said else None
+
+    async def close(self) -> None:
+        pass
 
 
 LEAVES = {"type": "websocket.disconnect", "code": 1001, "reason": "tab"}
@@ -145,6 +169,8 @@ async def test_reading_ahead_ends_when_the_handler_reads_again_without_help():
     assert await anext(line.receiver) == "a"
     line.receiver.look(1.0)  # something was heard
     line.receiver.look(1.25)
+    await turns()
+    assert line.pending == 0
     line.receiver.look(1.5)  # busy for two looks: somebody reads for it
     await turns()
     assert line.pending == 1
@@ -198,7 +224,8 @@ async def test_a_receive_that_fails_is_the_clients_leaving(caplog):
     assert line.told == ["left"]
     assert "the server's receive failed" in caplog.text
     line.receiver.read_ahead()
-    assert line.pending == 0
+    await turns()
+    assert line.calls == 1
     await line.stop()
 
 
@@ -238,21 +265,9 @@ async def test_a_message_is_measured_in_bytes_and_may_have_exactly_the_limit(mes
 
 
 async def test_what_others_said_is_dropped_when_the_client_has_left_and_its_own_is_not():
-    class Source:
-        done = False
-
-        def open(self, wake, bound):
-            self.wake = wake
-
-        def take(self):
-            return {"type": "said"}
-
-        async def close(self):
-            pass
-
     line, source = Line("a"), Source()
-    line.receiver.mailbox.open("s", source, 1)  # type: ignore[arg-type]
-    source.wake()
+    line.receiver.mailbox.open("s", source, 1)
+    source.say({"type": "said"})
     await turns()
     line.push(LEAVES)
     await turns()
@@ -273,12 +288,96 @@ async def test_after_the_end_the_end_is_told_whatever_was_before():
     assert (ended.value.code, ended.value.reason) == (1000, "over")
 
 
+async def test_after_the_end_nobody_asks_the_server_again():
+    line = Line()
+    line.receiver.end(1000, "over")
+    line.receiver.read_ahead()
+    with pytest.raises(WSDisconnect):
+        async with asyncio.timeout(1):
+            await anext(line.receiver)
+    await turns()
+    assert line.calls == 0
+
+
+async def test_after_the_end_trouble_is_over_too():
+    line = Line({"type": "websocket.receive"})
+    with pytest.raises(CloseWith):
+        await anext(line.receiver)
+    line.receiver.end(1011, "over")
+    with pytest.raises(WSDisconnect) as ended:
+        await anext(line.receiver)
+    assert (ended.value.code, ended.value.reason) == (1011, "over")
+
+
+async def test_after_the_end_it_holds_its_conversation_no_more():
+    class Conversation:
+        def hear(self, what: str) -> None: ...
+
+    line, conversation = Line(), Conversation()
+    receiver = Receiver(line.receive, default_limits(), asyncio.current_task(), 0.0, conversation.hear)  # type: ignore[arg-type]
+    held = weakref.ref(conversation)
+    del conversation
+    assert held() is not None
+    receiver.end(1000, "")
+    gc.collect()
+    assert held() is None
+
+
+async def test_stopped_waits_until_no_receive_is_pending():
+    line = Line()
+    line.receiver.read_ahead()
+    await turns()
+    assert line.pending == 1
+    assert line.receiver.end(1000, "") is True
+    await line.receiver.stopped()
+    assert line.pending == 0
+
+
 async def test_whoever_has_left_is_not_idle():
     line = Line(LEAVES, idle_s=10)
     with pytest.raises(WSDisconnect):
         await anext(line.receiver)
     line.receiver.look(1.0)
     assert line.receiver.look(100.0) is None
+    await line.stop()
+
+
+@virtual_time
+async def test_whoever_never_said_a_word_is_idle():
+    line = Line(idle_s=10)
+    assert (line.receiver.look(9.9), line.receiver.look(10.0)) == (None, "idle")
+    await line.stop()
+
+
+@virtual_time
+async def test_what_is_read_ahead_breaks_the_silence_too():
+    line = Line(idle_s=10)
+    begun = asyncio.get_running_loop().time()
+    line.receiver.read_ahead()
+    await asyncio.sleep(100)
+    line.push("a")
+    await turns()
+    assert (line.receiver.look(begun + 109), line.receiver.look(begun + 110)) == (None, "idle")
+    await line.stop()
+
+
+async def test_while_others_speak_somebody_reads_on_beside_the_handler():
+    """It listens to all of them at once, so it never waits for the client alone."""
+
+    line, source = Line(), Source()
+    line.receiver.mailbox.open("s", source, 1)
+    for word in "ab":
+        reading = asyncio.ensure_future(anext(line.receiver))
+        await turns()
+        line.push(word)
+        assert await reading == word
+        await turns()
+        assert line.pending == 1
+    reading = asyncio.ensure_future(anext(line.receiver))
+    await turns()
+    source.say({"type": "said"})
+    async with asyncio.timeout(1):
+        assert await reading == {"type": "said"}
     await line.stop()
 
 
@@ -307,6 +406,7 @@ async def test_reading_ahead_stops_at_its_bounds_and_goes_on_with_room():
     await line.stop()
 
 
+@virtual_time
 async def test_full_for_too_long_without_ever_reading_is_send_only(caplog):
     line = Line(*"abcdef", LEAVES, max_unread=2, unread_s=5)
     line.receiver.read_ahead()
@@ -314,7 +414,9 @@ async def test_full_for_too_long_without_ever_reading_is_send_only(caplog):
     loop = asyncio.get_running_loop()
     assert line.receiver.look(loop.time()) is None
     assert not line.receiver.send_only
-    assert line.receiver.look(loop.time() + 6) is None
+    assert line.receiver.look(loop.time() + 4.9) is None
+    assert not line.receiver.send_only
+    assert line.receiver.look(loop.time() + 5) is None
     assert line.receiver.send_only
     assert "taken as send-only, 2 messages discarded" in caplog.text
     await turns(20)
@@ -324,6 +426,7 @@ async def test_full_for_too_long_without_ever_reading_is_send_only(caplog):
     await line.stop()
 
 
+@virtual_time
 async def test_full_for_too_long_after_reading_is_stuck():
     line = Line("a", max_unread=1, stuck_s=5)
     assert await anext(line.receiver) == "a"
@@ -331,7 +434,7 @@ async def test_full_for_too_long_after_reading_is_stuck():
     line.push("b")
     await turns(10)
     now = asyncio.get_running_loop().time()
-    assert (line.receiver.look(now + 1), line.receiver.look(now + 6)) == (None, "stuck")
+    assert (line.receiver.look(now + 4.9), line.receiver.look(now + 5)) == (None, "stuck")
     await line.stop()
 
 
@@ -379,6 +482,7 @@ async def test_whoever_still_reads_is_not_alone():
     with pytest.raises(WSDisconnect):
         await anext(messages)
     assert line.receiver.is_alone
+    assert line.receiver.end(1000, "") is False, "there is nothing to wait for"
 
 
 async def test_a_receive_that_fails_in_a_direct_read_is_leaving(caplog):
@@ -410,6 +514,24 @@ async def test_a_handler_that_is_busy_after_reading_ahead_ended_is_read_ahead_of
     await line.stop()
 
 
+async def test_a_handler_that_waited_since_the_last_look_is_not_busy_yet():
+    line = Line("a")
+    assert await anext(line.receiver) == "a"
+    line.receiver.read_ahead()
+    reading = asyncio.ensure_future(anext(line.receiver))
+    await turns()
+    for now in (1, 2, 3):
+        line.receiver.look(now)
+    line.push("b")
+    assert await reading == "b"
+    await turns()
+    for now, pending in ((4, 0), (5, 1)):
+        line.receiver.look(now)
+        await turns()
+        assert line.pending == pending
+    await line.stop()
+
+
 @virtual_time
 async def test_who_comes_back_for_what_is_unread_is_told():
     line = Line("a", "b", LEAVES)
@@ -422,14 +544,32 @@ async def test_who_comes_back_for_what_is_unread_is_told():
     await line.stop()
 
 
-async def test_whoever_reads_on_for_ever_after_the_end_is_told_of_and_waits():
-    line = Line(LEAVES)
-    for _ in range(17):
-        with pytest.raises(WSDisconnect):
-            await anext(line.receiver)
-    reading = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("line", "error", "times", "told"),
+    [
+        pytest.param(lambda: Line(LEAVES), WSDisconnect, 17, ["left", "deaf"], id="left"),
+        pytest.param(lambda: Line(reads=False), RuntimeError, 16, ["deaf"], id="only sends"),
+    ],
+)
+async def test_whoever_reads_on_for_ever_after_the_end_is_told_of_and_waits(line: Any, error: Any, times: int, told: Any):
+    line, others = line(), 0
+
+    async def live() -> None:
+        nonlocal others
+        while True:
+            others += 1
+            await asyncio.sleep(0)
+
+    living = asyncio.create_task(live())
+    for number in range(times):
+        with pytest.raises(error):
+            async with asyncio.timeout(1):
+                await anext(line.receiver)
+        assert others >= number, "it lets others run in between"
+    living.cancel()
+    reading = asyncio.create_task(anext(line.receiver))
     await turns()
-    assert line.told == ["left", "deaf"] and not reading.done()
+    assert line.told == told and not reading.done()
     reading.cancel()
     await asyncio.wait([reading])
     await line.stop()

@@ -219,7 +219,7 @@ class Receiver:
         loop = asyncio.get_running_loop()
         try:
             while True:
-                if mailbox.client.full and not self.send_only:
+                if mailbox.client.full:
                     await mailbox.client.until_room(loop.time())
                     continue
                 message = self._read_event(await self._receive())
