@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shallot.channels.contract import Kept
-from shallot.channels.jetstream import Record, Streams, format_epoch, format_headers, format_token, parse_record, parse_stored, parse_token
+from shallot.channels.jetstream import (
+    Record,
+    Streams,
+    format_epoch,
+    format_headers,
+    format_reminder,
+    format_token,
+    parse_record,
+    parse_stored,
+    parse_token,
+)
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=80)
 
@@ -27,7 +37,7 @@ def test_a_token_holds_any_name(name):
 def test_headers_come_back(identity, keep, ttl_s, dedupe_s):
     headers = format_headers("channel", identity, Kept(keep, ttl_s, dedupe_s))
     assert all(value.isascii() and value.isprintable() for value in headers.values())
-    assert parse_record(7, "subject", headers, b"data", 1.5) == Record(7, "subject", identity, keep, ttl_s, b"data", 1.5)
+    assert parse_record(7, "subject", headers, b"data", 1.5) == Record(7, "subject", identity, keep, ttl_s, b"data", 1.5, (7, identity))
     assert ("Nats-Msg-Id" in headers) == (dedupe_s > 0)
 
 
@@ -45,8 +55,19 @@ def test_what_the_server_answers():
         "data": "MQ==",
         "time": "1970-01-01T00:00:02Z",
     }
-    assert parse_stored(message) == Record(3, "s", "a b", 5, 0.5, b"1", 2.0)
-    assert parse_stored({"seq": 3, "subject": "s", "time": "1970-01-01T00:00:02Z"}) == Record(3, "s", "", 0, 0.0, b"", 2.0), "a birth"
+    assert parse_stored(message) == Record(3, "s", "a b", 5, 0.5, b"1", 2.0, (3, "a b"))
+    assert parse_stored({"seq": 3, "subject": "s", "time": "1970-01-01T00:00:02Z"}) == Record(3, "s", "", 0, 0.0, b"", 2.0, (3, "")), "a birth"
+
+
+@given(names | st.just(""))
+def test_a_reminder_is_of_where_it_found_the_channel(identity):
+    record = Record(7, "subject", identity, 5, 0.5, b"data", 1.0, (7, identity))
+    for number in (9, 12):  # and one of a reminder is of the same
+        headers = format_reminder(record)
+        assert headers["Nats-Expected-Last-Subject-Sequence"] == str(record.number)
+        assert all(value.isascii() and value.isprintable() for value in headers.values())
+        record = parse_record(number, "subject", headers, b"", 2.0)
+        assert record == Record(number, "subject", "", 5, 0.5, b"", 2.0, (7, identity))
 
 
 @given(st.datetimes(), st.datetimes())

@@ -10,6 +10,7 @@ import pytest
 from shallot.channels.contract import Entry, Kept, LinkLost, Page, Position, Present
 from shallot.channels.jetstream import format_headers
 from shallot.channels.nats import NatsBackend
+from shallot.errors import Unavailable
 from shallot.testing import channels_storing, channels_suite
 from shallot.testing.channels_aids import KEPT, Recorder, until
 
@@ -129,6 +130,90 @@ async def test_where_nothing_stands_any_more(nats):
         await link.detach(["purged"])
         assert (await link.heads(["purged"]))["purged"][1:] == (0, "")
         assert (await link.read("purged", stored.position, 10)).gap == "rollback"
+
+
+# ---- silence
+
+
+AGE_S = 1.5
+BRIEF = Kept(3, 0.1, 0.1)
+
+
+@pytest.fixture
+def aging(nats, monkeypatch):
+    """Messages are gone after ``AGE_S``, until somebody asks for more."""
+
+    def make(name, age_s=AGE_S):
+        monkeypatch.setattr("shallot.channels.nats.FORGET_S", age_s)
+        return linked(nats, name=name, max_ttl_s=age_s / 10, dedupe_s=0.1)
+
+    return make
+
+
+async def silence(link, channel, position):
+    """Until the message at ``position`` is gone; audits go on."""
+    stream = link._streams.log(channel)
+
+    async def is_gone():
+        assert (await link.heads([channel]))[channel] == position
+        return await link._wire.find(stream, seq=position.offset) is None
+
+    async with asyncio.timeout(10):
+        while not await is_gone():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("is_born", [False, True], ids=["after-a-message", "after-a-birth"])
+async def test_a_channel_that_is_heard_is_known_however_long_it_is_silent(aging, is_born):
+    name, channel = f"silent-{is_born}", "quiet"
+    async with aging(name) as (link, ears), aging(name) as (other, _):
+        head = (await link.attach([channel]))[channel] if is_born else (await link.publish(channel, b"1", "o n\u00e9", BRIEF)).position
+        await other.attach([channel])
+        await link.attach([channel])
+        await silence(link, channel, head)
+        async with aging(name, 86_400) as (late, _):
+            kept = Kept(3, 300, 0)
+            assert (await late.attach([channel]))[channel] == head
+            assert await late.read(channel, head, 10) == await late.read(channel, None, 10) == Page(head, [])
+            assert (await late.read(channel, Position(head.epoch, head.offset, "other"), 10)).gap == "rollback"
+            said = [(await late.publish(channel, b"2", f"id{number}", kept)).position for number in range(4)]
+            page = await late.read(channel, head, 10)
+            assert (page.gap, [entry.id for entry in page.entries]) == ("", [position.id for position in said])
+            assert (await late.read(channel, head, 2)).entries == page.entries[:2]
+            assert (await late.read(channel, Position(head.epoch, head.offset, "x"), 10)).gap == "trimmed"
+            await late.publish(channel, b"3", "one too many", kept)
+            assert (await late.read(channel, head, 10)).gap == "trimmed"
+        await until(lambda: len({entry.id for _, _, entry in ears.messages}) >= 5, "all is told")
+        assert ears.hints == [], "a reminder is no hole"
+
+
+async def test_it_is_the_servers_clock_that_counts(nats, monkeypatch):
+    async with linked(nats, name="clocks") as (link, _):
+        stored = (await link.publish("a", b"1", "one", KEPT)).position
+        monkeypatch.setattr("shallot.channels.nats_link.time", lambda: 1e12)
+        assert (await link.heads(["a"]))["a"] == stored
+        assert (await raw(link, "STREAM.INFO", "clocks-log-0"))["state"]["messages"] == 1
+
+
+async def test_reminders_for_which_there_is_no_room(aging, monkeypatch):
+    async with aging("full") as (link, _):
+        stored = (await link.publish("a", b"1", "one", BRIEF)).position
+        errors, asked = [LinkLost("gone"), Unavailable("full")], []
+        store = link._wire.store
+
+        async def refuse(*args, **options):
+            asked.append(args)
+            raise errors[-1]
+
+        link._wire.store = refuse
+        async with asyncio.timeout(10):
+            while not asked:
+                assert (await link.heads(["a"]))["a"] == stored
+                await asyncio.sleep(0.1)
+        errors.pop()
+        with pytest.raises(LinkLost, match="gone"):
+            await link.heads(["a"])
+        link._wire.store = store
 
 
 async def test_a_stream_that_was_made_anew_is_noticed(nats):

@@ -7,7 +7,8 @@
 | | ``<name>.node.<node>`` | the newest lease of each node: its seconds |
 
 The server repeats what it has stored to ``<name>.live.<channel>.>``, with its number and the one before it on the same subject: that is what links hear.
-A message without an id is a **birth**: it marks where a channel was when somebody heard it before anything was said there.
+A message without an id is a **birth**: it marks where a channel was when somebody heard it before anything was said there. With the header
+``Shallot-Place`` (a number and an id) it is a **reminder**: the message at that place is the newest, however old it is.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ __all__ = [
     "EXPECTED",
     "ID",
     "KEPT",
+    "PLACE",
     "Record",
     "Streams",
     "format_epoch",
     "format_headers",
+    "format_reminder",
     "format_token",
     "parse_record",
     "parse_stored",
@@ -42,6 +45,8 @@ ID = "Shallot-Id"
 """The header that carries a message's id, percent-encoded."""
 KEPT = "Shallot-Kept"
 """The header that carries how much of the channel is kept: messages and seconds."""
+PLACE = "Shallot-Place"
+"""The header of a reminder: the number and the id of the newest message."""
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 """Store this only if the newest message of the subject has this number."""
 
@@ -49,7 +54,7 @@ NO_KEPT = "0 0"
 
 
 class Record(NamedTuple):
-    """What stands in a stream: a message (``id`` is ``""`` for a birth), a member, a lease."""
+    """What stands in a stream: a message (``id`` is ``""`` for a birth and for a reminder), a member, a lease."""
 
     number: int
     subject: str
@@ -59,6 +64,8 @@ class Record(NamedTuple):
     data: bytes
     time: float
     """Seconds since 1970, by the server's clock."""
+    place: tuple[int, str]
+    """The number and the id of the message itself; of a reminder, of the one that it is about."""
 
 
 class Streams:
@@ -151,10 +158,18 @@ def format_headers(channel: str, identity: str, kept: Kept) -> dict[str, str]:
     return headers
 
 
+def format_reminder(record: Record) -> dict[str, str]:
+    """The headers of a reminder of the place where ``record`` stands."""
+    number, identity = record.place
+    return {PLACE: f"{number} {quote(identity, safe='')}", KEPT: f"{record.keep} {record.ttl_s!r}", EXPECTED: str(record.number)}
+
+
 def parse_record(number: int, subject: str, headers: Mapping[str, str], data: bytes, time: float) -> Record:
     """A message of a stream as it is stored, from its headers and its data."""
     keep, ttl_s = headers.get(KEPT, NO_KEPT).split(" ")
-    return Record(number, subject, unquote(headers.get(ID, "")), int(keep), float(ttl_s), data, time)
+    identity = unquote(headers.get(ID, ""))
+    of, _, last = headers[PLACE].partition(" ") if PLACE in headers else (number, "", identity)
+    return Record(number, subject, identity, int(keep), float(ttl_s), data, time, (int(of), unquote(last)))
 
 
 def parse_stored(message: Mapping[str, Any]) -> Record:

@@ -19,7 +19,7 @@ __all__ = ["NatsBackend", "nats_channels"]
 MAX_KEEP = 50_000
 """More cannot be looked through within the time of a call."""
 FORGET_S = 86_400.0
-"""How long at least the head of a channel is known after its last message."""
+"""How long at least the head of a channel is known after its last message, where nobody hears it."""
 
 
 def nats_channels(

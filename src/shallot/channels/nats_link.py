@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from time import time
 from typing import Any
 
-from .contract import Entry, Gap, Kept, LinkLost, Page, Position, Present, Sink, Stored, judge
-from .jetstream import EXPECTED, Record, Streams, format_epoch, format_headers, parse_record, parse_token
+from ..errors import Unavailable
+from .contract import Entry, Gap, Kept, LinkLost, Page, Position, Present, Sink, Stored, is_refusal, judge
+from .jetstream import EXPECTED, Record, Streams, format_epoch, format_headers, format_reminder, parse_record, parse_token
 from .nats_wire import WRONG_LAST, Subscription, Wire
 
 __all__ = ["NatsLink", "raise_limits"]
 
 LOST_NODE_S = 60.0
 """How long a lease has been over before its node's members are deleted: until then the node may come back."""
+REMINDERS = 16
+"""So many channels at a time are reminded of where they are; an audit comes every ten seconds, and there is half a day."""
+MARKS = 3
+"""So many births and reminders there may be among the messages of a channel."""
 HEADER_ROOM = 1024
 """What our headers take of a message, at most."""
 PRESENCE = 4
@@ -56,13 +62,13 @@ class NatsLink:
             if channel not in self._ears:
                 self._ears[channel] = Ear(await self._wire.hear(self._streams.live(channel), partial(self._hear, channel)))
         # The same connection brings these questions, after the subscriptions, to where the messages are: what is stored after an answer is told.
-        heads = await asyncio.gather(*map(self._begin, channels))
+        newest = await asyncio.gather(*map(self._begin, channels))
         await self._verify(channels)
-        for channel, head in zip(channels, heads, strict=True):
+        for channel, last in zip(channels, newest, strict=True):
             if channel in self._ears:
                 ear = self._ears[channel]
-                ear.last, ear.head = max(ear.last, head.offset), head
-        return dict(zip(channels, heads, strict=True))
+                ear.last, ear.head = max(ear.last, last.number), self._position(channel, last)
+        return {channel: self._position(channel, last) for channel, last in zip(channels, newest, strict=True)}
 
     async def detach(self, channels: Sequence[str]) -> None:
         for channel in channels:
@@ -89,15 +95,15 @@ class NatsLink:
         there = await self._at(channel, after.offset) if after.epoch == head.epoch and 0 < after.offset < head.offset else None
         at = None if there is None or (there.id and not after.id) else there.id
         gap = judge(after, head, at, None, contiguous=False)
-        if gap and (gap, after.id) != ("trimmed", ""):
+        if gap not in ("", "trimmed"):
             return gap, None
-        found = await self._wire.scan(self._streams.log(channel), self._streams.said(channel), after.offset + 1, limit)
-        first = found.records[0] if found.records else None
-        if gap and (first is None or first.number > after.offset + 1):  # a place between messages holds if the next one is the next there ever was
+        found = await self._wire.scan(self._streams.log(channel), self._streams.said(channel), after.offset + 1, limit + MARKS)
+        if gap and not (found.records and _is_next(found.records[0], after)):
             return gap, None
-        if found.total > last.keep + 1 or (first is not None and first.time <= found.now - last.ttl_s):
+        told = [record for record in found.records if record.id]
+        if found.total - len(found.records) + len(told) > last.keep + 1 or (told and told[0].time <= found.now - last.ttl_s):
             return "trimmed", None
-        return "", Page(head, _entries(found.records))
+        return "", Page(head, _entries(told[:limit]))
 
     async def recent(self, channel: str, before: int | None, limit: int) -> Page:
         _, last = await asyncio.gather(self._verify([channel]), self._last(channel))
@@ -105,9 +111,23 @@ class NatsLink:
         return Page(self._position(channel, last), await self._entries(channel, wanted[-limit:]))
 
     async def heads(self, channels: Sequence[str]) -> Mapping[str, Position]:
-        found = await asyncio.gather(*map(self._last, channels))
+        found = dict(zip(channels, await asyncio.gather(*map(self._last, channels)), strict=True))
         await self._verify(channels)
-        return {channel: self._position(channel, last) for channel, last in zip(channels, found, strict=True)}
+        latest = time() - self._streams.max_age_s / 2
+        fading = [(channel, last) for channel, last in found.items() if last is not None and last.time < latest]
+        await asyncio.gather(*(self._remind(channel, last) for channel, last in fading[:REMINDERS]))
+        return {channel: self._position(channel, last) for channel, last in found.items()}
+
+    async def _remind(self, channel: str, last: Record) -> None:
+        """Say again where a channel is, before that is too old to be kept: somebody hears it."""
+        found = await self._wire.scan(self._streams.log(channel), self._streams.said(channel), last.number, 1, headers_only=True)
+        if last.time >= found.now - self._streams.max_age_s / 2:  # by the server's clock, which counts
+            return
+        try:
+            await self._wire.store(self._streams.said(channel), b"", format_reminder(last), allow=WRONG_LAST)
+        except Unavailable as error:
+            if not is_refusal(error):  # else there may be room for it the next time
+                raise
 
     async def ping(self) -> None:
         """The connection holds, and the streams are the ones they were."""
@@ -195,17 +215,17 @@ class NatsLink:
     async def _last(self, channel: str) -> Record | None:
         return await self._wire.find(self._streams.log(channel), last_by_subj=self._streams.said(channel))
 
-    async def _begin(self, channel: str) -> Position:
-        """The head of a channel that is heard from now on. Where nothing was ever said, its birth is stored, to be found there again."""
+    async def _begin(self, channel: str) -> Record:
+        """The newest of a channel that is heard from now on. Where nothing was ever said, its birth is stored, to be found there again."""
         while (last := await self._last(channel)) is None:
             await self._wire.store(self._streams.said(channel), b"", {EXPECTED: "0"}, allow=WRONG_LAST)
-        return self._position(channel, last)
+        return last
 
     def _position(self, channel: str, last: Record | None) -> Position:
         """Where nothing stands any more, it is where this link has seen it."""
         epoch = self._epoch(channel)
         if last is not None:
-            return Position(epoch, last.number, last.id)
+            return Position(epoch, *last.place)
         ear = self._ears.get(channel)
         return Position(epoch, 0, "") if ear is None or ear.head is None else ear.head
 
@@ -218,7 +238,8 @@ class NatsLink:
         if last is None:
             return []
         found = await self._wire.scan(self._streams.log(channel), self._streams.said(channel), 0, headers_only=True)
-        return [record for record in found.records[-last.keep - 1 :] if record.id and record.time > found.now - last.ttl_s]
+        messages = [record for record in found.records if record.id and record.time > found.now - last.ttl_s]
+        return messages[-last.keep - 1 :]
 
     async def _entries(self, channel: str, wanted: Sequence[Record]) -> Sequence[Entry]:
         """``wanted``, which follow one another, with their data."""
@@ -239,6 +260,11 @@ def _owner(subject: str) -> tuple[str, str]:
     """The node and the member."""
     *_, node, member = subject.split(".")
     return parse_token(node), parse_token(member)
+
+
+def _is_next(record: Record, after: Position) -> bool:
+    """Is ``record`` the first there ever was after this position, which may be one between messages?"""
+    return record.place == after[1:] or (not after.id and record.number == after.offset + 1)
 
 
 def _entries(records: Sequence[Record]) -> Sequence[Entry]:
