@@ -83,7 +83,7 @@ async def test_the_first_difference_is_told(folder: Path, capsys: Any, off_the_l
     write_app(folder, "you say in")
     assert await off_the_loop(replay, path, "routed") == 1
     said = capsys.readouterr().out
-    assert "(recorded_app:echo at /room0) differs after 1 messages:" in said
+    assert "(recorded_app:echo at /room0) differs after 1 message:" in said
     assert 'recorded: {"text":"you said in room0 hi"' in said and 'today:    {"text":"you say in room0 hi"' in said
 
 

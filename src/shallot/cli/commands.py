@@ -12,7 +12,7 @@ from ..describe import check
 from ..describe.views import read_view
 from .loading import WrongTarget, load_app
 from .replaying import run_replay
-from .tables import format_table
+from .tables import format_count, format_table
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -51,8 +51,8 @@ def run_check(options: Namespace) -> int:
     elif findings:
         print(format_table(["level", "id", "where", "fix"], [[one["level"], one["id"], one["where"], one["fix"]] for one in findings]))
     levels: list[str] = [one["level"] for one in findings]
-    counts = [(levels.count(level), word) for level, word in (("error", "error"), ("warning", "warning"), ("info", "hint"))]
-    print(", ".join(f"{count} {word}{'s' * (count != 1)}" for count, word in counts), file=sys.stderr)
+    counts = [format_count(levels.count(level), word) for level, word in (("error", "error"), ("warning", "warning"), ("info", "hint"))]
+    print(", ".join(counts), file=sys.stderr)
     return 1 if "error" in levels else 0
 
 

@@ -12,6 +12,7 @@ from ..codec.transcripts import Recorded, parse_transcript
 from ..describe.views import View, read_view
 from ..testing import Difference, format_tests, replay
 from .loading import WrongTarget, load_app
+from .tables import format_count
 
 __all__ = ["run_replay"]
 
@@ -32,7 +33,7 @@ def run_replay(options: Namespace) -> int:
         if difference := replay(recorded, _find_handler(recorded, view), config=config):
             print(_tell(recorded, difference))
             return 1
-    print(f"{len(transcript)} conversations, 0 differences")
+    print(f"{format_count(len(transcript), 'conversation')}, 0 differences")
     return 0
 
 
@@ -75,7 +76,7 @@ def _tell(recorded: Recorded, difference: Difference) -> str:
 
     return "\n".join(
         [
-            f"conversation {recorded.id} ({recorded.handler} at {recorded.request['path']}) differs after {difference['heard']} messages:",
+            f"conversation {recorded.id} ({recorded.handler} at {recorded.request['path']}) differs after {format_count(difference['heard'], 'message')}:",
             f"  recorded: {show(difference['expected'])}",
             f"  today:    {show(difference['got'])}",
         ]
