@@ -137,6 +137,22 @@ def test_with_vary(headers: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "names", "expected"),
+    [
+        pytest.param({}, ["accept", "origin"], {"vary": "accept, origin"}, id="several"),
+        pytest.param({"Vary": "Accept"}, ["accept", "origin"], {"vary": "Accept, origin"}, id="one of them is there"),
+        pytest.param({"Vary": ""}, ["accept"], {"vary": "accept"}, id="an empty one is no other"),
+        pytest.param({"a": "b"}, [], {"a": "b"}, id="no names"),
+        pytest.param({"vary": "accept"}, [], {"vary": "accept"}, id="none beside one"),
+    ],
+)
+def test_with_vary_of_several(headers: Any, names: list[str], expected: Any) -> None:
+    before = {**headers}
+    varied = with_vary(headers, *names)
+    assert varied == expected and varied is not headers and headers == before
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [
         pytest.param("application/json", ("application/json", {}), id="bare"),

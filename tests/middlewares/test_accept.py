@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from shallot import build_server
 from shallot.codec.json import parse_json
 from shallot.compose import apply_middleware
+from shallot.errors import PeerError
 from shallot.middlewares.accept import accept_request, accept_response, wrap_accept
+from shallot.testing import client
 
 TYPES = ["application/json", "text/html"]
 LANGUAGES = ["en", "de"]
@@ -56,6 +59,33 @@ async def test_what_nobody_can_take_is_refused() -> None:
 )
 async def test_either_alone(options: Any, expected: Any) -> None:
     assert await apply_middleware(wrap_accept(**options))(show)(asking()) == expected
+
+
+async def test_what_an_error_became_says_vary_too() -> None:
+    """Whether there is an error may depend on what was chosen, and caches may keep some of them (RFC 9110 15.1)."""
+
+    class Gone(PeerError):
+        status = 410
+
+    async def only_json(request: Any) -> Any:
+        raise Gone(request["accepted_type"])
+
+    async with client(build_server(apply_middleware(wrap_accept(types=TYPES, languages=LANGUAGES))(only_json))) as c:
+        answer = await c.get("/")
+    assert (answer["status"], answer["headers"]["vary"]) == (410, "accept, accept-language")
+
+
+async def test_the_same_headers_again_choose_the_same() -> None:
+    chosen: list[Any] = []
+
+    async def note(request: Any) -> Any:
+        chosen.append((request["accepted_type"], request["accepted_language"]))
+        return {"status": 200}
+
+    ask = apply_middleware(wrap_accept(types=TYPES, languages=LANGUAGES))(note)
+    for accept in ("text/html", "application/json", "text/html", None, None):
+        await ask(asking(*([accept] if accept else [])))
+    assert chosen == [("text/html", "en"), ("application/json", "en"), ("text/html", "en"), ("application/json", "en"), ("application/json", "en")]
 
 
 def test_pure_halves() -> None:

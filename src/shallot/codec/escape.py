@@ -22,6 +22,8 @@ def escape_text(text: str, most: int = MAX_CHARACTERS) -> str:
         >>> escape_text("x" * 300, 8)
         'xxxxx...'
     """
+    if len(text) <= most and text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:  # most texts
+        return text
     escaped = _UNSAFE.sub(_escape, text[: most + 1])
     return escaped if len(escaped) <= most else escaped[: most - 3] + "..."
 

@@ -127,20 +127,26 @@ def with_header(headers: Mapping[str, str | list[str]], name: str, value: str | 
     >>> with_header({"Vary": "a"}, "vary", "b")
     {'vary': 'b'}
     """
-    return {**{key: other for key, other in headers.items() if key.lower() != name}, name: value}
+    length = len(name)
+    for key in headers:
+        if len(key) == length and key != name and key.lower() == name:
+            return {**{key: other for key, other in headers.items() if key.lower() != name}, name: value}
+    return {**headers, name: value}
 
 
-def with_vary(headers: Mapping[str, str | list[str]], name: str) -> dict[str, str | list[str]]:
-    """A copy whose ``vary`` names ``name`` (given in lower case), or is ``*`` (RFC 9110 12.5.5).
+def with_vary(headers: Mapping[str, str | list[str]], *names: str) -> dict[str, str | list[str]]:
+    """A copy whose ``vary`` names ``names`` (given in lower case), or is ``*`` (RFC 9110 12.5.5).
 
     >>> with_vary({"vary": "accept"}, "origin")
     {'vary': 'accept, origin'}
     """
-    given = find_header(headers, "vary") or []
+    given = find_header(headers, "vary")
+    if not given:
+        return with_header(headers, "vary", ", ".join(names)) if names else dict(headers)
     members = [member.strip() for line in ([given] if isinstance(given, str) else given) for member in line.split(",") if member.strip()]
-    if not {"*", name}.isdisjoint(map(str.lower, members)):
-        return dict(headers)
-    return with_header(headers, "vary", ", ".join([*members, name]))
+    known = {member.lower() for member in members}
+    missing = [name for name in names if name not in known]
+    return with_header(headers, "vary", ", ".join([*members, *missing])) if missing and "*" not in known else dict(headers)
 
 
 def parse_media_type(text: str) -> tuple[str, dict[str, str]]:

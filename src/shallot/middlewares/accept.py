@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from ..codec.headers import parse_media_type, with_vary
 from ..codec.negotiation import best_language, best_match
+from ..codec.remembered import remembered
 from ..compose import middleware_factory
 from ..response import problem
 from ..types import Handler, Middleware, NextMiddleware, Response
@@ -21,10 +23,33 @@ def accept_request(request: Any, types: Sequence[str] = (), languages: Sequence[
     >>> request["accepted_type"], request["accepted_language"]
     ('text/csv', 'en')
     """
-    headers = request.get("headers", {})
-    request["accepted_type"] = best_match(headers.get("accept"), types)
-    request["accepted_language"] = best_language(headers.get("accept-language"), languages) or next(iter(languages), None)
+    choices = _choices(types, languages)
+    _choose(request, choices)
     return request
+
+
+class _Choices(NamedTuple):
+    """What is chosen of our offers, by the header that chooses."""
+
+    type_by: Callable[[str | None], str | None]
+    language_by: Callable[[str | None], str | None]
+
+
+def _choices(types: Sequence[str], languages: Sequence[str]) -> _Choices:
+    first = next(iter(languages), None)
+
+    def language_by(header: str | None) -> str | None:
+        return best_language(header, languages) or first
+
+    return _Choices(partial(best_match, offers=types), language_by)
+
+
+def _choose(request: Any, choices: _Choices) -> str | None:
+    headers = request.get("headers", {})
+    chosen: str | None = choices.type_by(headers.get("accept"))
+    request["accepted_type"] = chosen
+    request["accepted_language"] = choices.language_by(headers.get("accept-language"))
+    return chosen
 
 
 def accept_response(response: Response, types: Sequence[str] = (), languages: Sequence[str] = ()) -> Response:
@@ -33,12 +58,8 @@ def accept_response(response: Response, types: Sequence[str] = (), languages: Se
     >>> accept_response({"status": 200}, ["text/csv"])
     {'status': 200, 'headers': {'vary': 'accept'}}
     """
-    headers = response.get("headers") or {}
-    if types:
-        headers = with_vary(headers, "accept")
-    if languages:
-        headers = with_vary(headers, "accept-language")
-    return {**response, "headers": headers}
+    names = [name for name, offers in (("accept", types), ("accept-language", languages)) if offers]
+    return {**response, "headers": with_vary(response.get("headers") or {}, *names)}
 
 
 @middleware_factory
@@ -52,7 +73,7 @@ def wrap_accept(*, types: Sequence[str] = (), languages: Sequence[str] = ()) -> 
 
     Of several that the client likes equally, the first; a client that says nothing takes all. Where it takes none of ``types``, the answer is 406 with the
     types as ``offers`` (problem+json), and the handler is not called. A language never refuses: none that suits means the first (RFC 9110 12.5.4). Each
-    answer says ``vary``. Without ``types`` (``languages``) the key is ``None``.
+    answer says ``vary``, also what a handler's error became. Without ``types`` (``languages``) the key is ``None``.
 
     WebSocket: the same keys and header, but no 406: browsers choose the ``accept`` of a handshake themselves, so the first of ``types`` stands in.
 
@@ -71,11 +92,11 @@ def wrap_accept(*, types: Sequence[str] = (), languages: Sequence[str] = ()) -> 
         if not offer.replace("-", "").isalnum() or not offer.isascii():
             raise ValueError(f"wrap_accept: languages are like 'en' or 'de-CH', not {offer!r}")
     types, languages = tuple(types), tuple(languages)
+    choices = _Choices(*map(remembered, _choices(types, languages)))
 
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def accept(handler: Handler, request: Any) -> Response:
-            accept_request(request, types, languages)
-            if types and request["accepted_type"] is None:
+            if _choose(request, choices) is None and types:
                 if request.get("type") != "websocket":
                     return accept_response(problem(406, offers=list(types)), types, languages)
                 request["accepted_type"] = types[0]
@@ -83,4 +104,8 @@ def wrap_accept(*, types: Sequence[str] = (), languages: Sequence[str] = ()) -> 
 
         return accept
 
+    def on_refusal(response: Response, request: Any) -> Response:
+        return accept_response(response, types, languages)
+
+    setattr(middleware, "on_refusal", on_refusal)  # noqa: B010  # a function has no typed attributes
     return middleware

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from ..codec.compression import ENCODINGS, LEVELS, Encoder, open_encoder
 from ..codec.headers import find_header, parse_media_type, with_header, with_vary
 from ..codec.negotiation import best_encoding
+from ..codec.remembered import remembered
 from ..compose import middleware_factory
 from ..files import FileStream
 from ..sending import open_file
@@ -40,6 +41,8 @@ class Compression(NamedTuple):
     levels: Mapping[str, int]
     types: frozenset[str]
     padding_bytes: int
+    best: Callable[[str | None], str | None]
+    """``best_encoding`` of them, by ``accept-encoding``."""
 
 
 def compress_options(
@@ -67,7 +70,8 @@ def compress_options(
         raise ValueError(f"wrap_compress: min_bytes must be at least 0, not {min_bytes!r}")
     if not 0 <= padding_bytes <= 256:
         raise ValueError(f"wrap_compress: padding_bytes must be 0 to 256, not {padding_bytes!r}")
-    return Compression(tuple(encodings or ENCODINGS), min_bytes, dict(levels or {}), frozenset(types), padding_bytes)
+    offers = tuple(encodings or ENCODINGS)
+    return Compression(offers, min_bytes, dict(levels or {}), frozenset(types), padding_bytes, remembered(lambda header: best_encoding(header, offers)))
 
 
 def choose_encoding(response: Response, request: Mapping[str, Any], options: Compression) -> str | None:
@@ -77,14 +81,18 @@ def choose_encoding(response: Response, request: Mapping[str, Any], options: Com
     >>> choose_encoding(page, {"method": "GET", "headers": {"accept-encoding": "gzip, deflate"}}, compress_options())
     'gzip'
     """
-    accepted = request.get("headers", {}).get("accept-encoding")
-    encoding = best_encoding(accepted, options.encodings)
-    if encoding is None or encoding == "identity" or response["status"] in _NEVER_STATUS or _is_excluded(response, request, options):
+    accepted: str | None = request.get("headers", {}).get("accept-encoding")
+    if not accepted or response["status"] in _NEVER_STATUS:
         return None
     size = _size(response, request)
-    if size is None or size >= options.min_bytes:
-        return encoding
-    return encoding if size and best_encoding(accepted, ()) is None else None  # small, but it may not be sent as it is
+    if size is not None and size < options.min_bytes and not (size and _refuses_plain(accepted)):
+        return None
+    encoding = options.best(accepted)
+    return None if encoding == "identity" or _is_excluded(response, request, options) else encoding
+
+
+def _refuses_plain(accepted: str) -> bool:
+    return ("*" in accepted or "identity" in accepted.lower()) and best_encoding(accepted, ()) is None
 
 
 def _is_excluded(response: Response, request: Mapping[str, Any], options: Compression) -> bool:
@@ -119,10 +127,12 @@ def compress_response(response: Response, request: Mapping[str, Any], encoding: 
     A strong ``etag`` becomes a weak one (RFC 9110 8.8.3), and stays so on a 304; ``content-length`` and ``accept-ranges`` hold no more.
     """
     headers = with_vary(response.get("headers") or {}, "accept-encoding")
+    if encoding is None and response["status"] != 304:
+        return {**response, "headers": headers}
     etag = _text(headers, "etag")
     is_strong = etag.startswith('"')
     if encoding is None:
-        is_kept_weak = response["status"] == 304 and is_strong and f"W/{etag}" in request.get("headers", {}).get("if-none-match", "")
+        is_kept_weak = is_strong and f"W/{etag}" in request.get("headers", {}).get("if-none-match", "")
         return {**response, "headers": with_header(headers, "etag", f"W/{etag}") if is_kept_weak else headers}
     coded = {name: value for name, value in headers.items() if name.lower() not in ("content-length", "accept-ranges")}
     coded["content-encoding"] = encoding
