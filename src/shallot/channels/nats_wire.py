@@ -29,10 +29,16 @@ log = logging.getLogger("shallot.channels")
 Heard: TypeAlias = Callable[[str, Mapping[str, str], bytes], None]
 """Called with the subject, the headers and the data of what is heard."""
 
-NO_MESSAGE, NAME_IN_USE, NO_STREAM, WRONG_LAST = 10037, 10058, 10059, 10071
-"""Errors of JetStream that are answers."""
+NO_MESSAGE = 10037
+"""An error of JetStream that is an answer: no message stands there."""
+NAME_IN_USE = 10058
+"""An error that is an answer: there is another stream of this name."""
+NO_STREAM = 10059
+"""An error that is an answer: there is no such stream."""
+WRONG_LAST = 10071
+"""An error that is an answer: another message is the newest."""
 FULL = {10002, 10023, 10028, 10047, 10077}
-"""And those that another connection would get, too: there is no room, on the server or for the account."""
+"""Errors that another connection would get, too: there is no room, on the server or for the account."""
 NO_RESPONDERS = "503"
 MAX_UNHEARD_BYTES = 64 * 1_048_576
 """So much of one channel may wait to be heard, by a loop that is too busy; more breaks the link."""
