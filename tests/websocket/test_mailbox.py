@@ -80,6 +80,7 @@ async def test_what_waited_under_a_key_that_was_closed_is_not_expected_of_the_ne
     mailbox.open("s", source, 1)
     source.say("x")
     await mailbox.close("s")
+    source.wake()
     mailbox.open("s", Reluctant(), 1)
     assert mailbox.take() is None
 
@@ -274,12 +275,13 @@ async def test_shutting_closes_every_source():
 async def test_what_could_not_be_opened_is_not_there():
     class Broken(Given):
         def open(self, wake, bound):
+            wake()
             raise LookupError("no such queue")
 
     mailbox = a_mailbox()
     with pytest.raises(LookupError):
         mailbox.open("k", Broken(), 1)
-    assert not mailbox.is_open("k")
+    assert not mailbox.is_open("k") and mailbox.take() is None
     mailbox.open("k", Given(), 1)
     assert mailbox.is_open("k")
 
@@ -298,3 +300,19 @@ def test_a_source_that_speaks_up_while_it_is_asked_stands_in_line_once():
     other.say("o1", "o2")
     eager.say("e1", "e2")
     assert drain(mailbox) == ["o1", "e1", "e2", "o2"]
+
+
+def test_who_spoke_up_once_is_not_served_twice_ever_after():
+    class Eager(Given):
+        def take(self):
+            message = super().take()
+            if message == "e1":
+                self.wake(True)
+            return message
+
+    mailbox, eager, other = a_mailbox(), Eager(), Given()
+    mailbox.open("eager", eager, 1)
+    mailbox.open("other", other, 1)
+    other.say("o1", "o2", "o3")
+    eager.say("e1", "e2", "e3", "e4")
+    assert drain(mailbox) == ["o1", "e1", "e2", "o2", "e3", "o3", "e4"]

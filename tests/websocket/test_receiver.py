@@ -364,7 +364,8 @@ async def test_what_is_read_ahead_breaks_the_silence_too():
 async def test_while_others_speak_somebody_reads_on_beside_the_handler():
     """It listens to all of them at once, so it never waits for the client alone."""
 
-    line, source = Line(), Source()
+    line, source = Line("hi"), Source()
+    assert await anext(line.receiver) == "hi"
     line.receiver.mailbox.open("s", source, 1)
     for word in "ab":
         reading = asyncio.ensure_future(anext(line.receiver))
@@ -517,11 +518,11 @@ async def test_a_handler_that_is_busy_after_reading_ahead_ended_is_read_ahead_of
 async def test_a_handler_that_waited_since_the_last_look_is_not_busy_yet():
     line = Line("a")
     assert await anext(line.receiver) == "a"
+    line.receiver.look(1), line.receiver.look(2)
     line.receiver.read_ahead()
     reading = asyncio.ensure_future(anext(line.receiver))
     await turns()
-    for now in (1, 2, 3):
-        line.receiver.look(now)
+    line.receiver.look(3)
     line.push("b")
     assert await reading == "b"
     await turns()
