@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shallot.codec.query import format_query
 from shallot.codec.transcripts import (
     REDACTED,
+    SECRETS,
     Exchange,
     decode_value,
     drop_objects,
@@ -19,6 +22,7 @@ from shallot.codec.transcripts import (
     parse_transcript,
     redact,
     redact_query,
+    secret_matcher,
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -82,6 +86,14 @@ def test_redacting(value: Any, clean: Any) -> None:
 
 def test_rules_of_ones_own() -> None:
     assert redact({"card": "4111", "token": "x"}, ["card"]) == {"card": REDACTED, "token": "x"}
+    assert redact({"token": "x"}, []) == {"token": "x"}
+
+
+@pytest.mark.parametrize("name", ["a", "token", "Access-Token", "tokens\n", "pin", "pint", "session-id", "x-session", "x" * 600, "x" * 600 + "token", "*"])
+def test_a_matcher_is_its_patterns(name: str) -> None:
+    is_secret = secret_matcher(SECRETS)
+    assert is_secret(name) is is_secret(name) is any(fnmatchcase(name.lower(), pattern) for pattern in SECRETS)
+    assert redact_query(format_query({name: "x"}).encode(), is_secret) == format_query({name: REDACTED if is_secret(name) else "x"}).encode()
 
 
 @pytest.mark.parametrize(

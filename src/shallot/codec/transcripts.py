@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import translate
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from ..errors import BadRequest
 from .json import JSONError, format_json, parse_json
 from .query import format_query, parse_query
+from .remembered import remembered
 
-__all__ = ["REDACTED", "SECRETS", "Exchange", "Recorded", "decode_value", "drop_objects", "encode_value", "format_record", "parse_transcript", "redact"]
+__all__ = [
+    "REDACTED",
+    "SECRETS",
+    "Exchange",
+    "IsSecret",
+    "Recorded",
+    "decode_value",
+    "drop_objects",
+    "encode_value",
+    "format_record",
+    "parse_transcript",
+    "redact",
+    "redact_query",
+    "secret_matcher",
+]
 
 SECRETS: Sequence[str] = (
     *("authorization", "proxy-authorization", "*cookie*", "*csrf*", "sec-websocket-protocol", "*api-key*", "*api_key*", "*apikey*"),
     *("*password*", "*passwd*", "*secret*", "*token*", "*ticket*", "session*", "*signature*", "otp", "pin"),
 )
 """Patterns of names, in lower case. What stands under such a name, at any depth, in headers, cookies, a query, effects and JSON messages, is not written."""
+
+IsSecret: TypeAlias = Callable[[object], bool]
+"""Tells whether what stands under a name is to be left out."""
 
 REDACTED = "[redacted]"
 """Stands for what is not written."""
@@ -114,25 +133,44 @@ def _is_object(encoded: Any) -> bool:
     return isinstance(encoded, dict) and "$object" in encoded
 
 
-def redact(value: Any, secrets: Sequence[str] = SECRETS) -> Any:
-    """``value`` without what stands under a name of ``secrets``; a ``str`` that is a JSON object or array is looked into.
+def secret_matcher(secrets: Sequence[str]) -> IsSecret:
+    """A function that tells whether a name is one of ``secrets``: made once, it is asked for each name of each message.
+
+    >>> is_secret = secret_matcher(["*token*"])
+    >>> is_secret("Access-Token"), is_secret("name"), is_secret(5)
+    (True, False, False)
+    """
+    if not secrets:
+        return lambda name: False
+    search = re.compile("|".join(map(translate, secrets))).match
+    known = remembered(lambda name: search((name or "").lower()) is not None)
+    return lambda name: isinstance(name, str) and known(name)
+
+
+def redact(value: Any, secrets: Sequence[str] | IsSecret = SECRETS) -> Any:
+    """``value`` without what stands under a name of ``secrets``, patterns or what ``secret_matcher`` made of them. A ``str`` that is a JSON object or array
+    is looked into.
 
     >>> redact({"user": "ann", "Password": "x", "said": '{"token":"y"}'})
     {'user': 'ann', 'Password': '[redacted]', 'said': '{"token":"[redacted]"}'}
     """
+    return _redact(value, secrets if callable(secrets) else secret_matcher(secrets))
+
+
+def _redact(value: Any, is_secret: IsSecret) -> Any:
     match value:
+        case str():
+            return _redact_json(value, is_secret) if value[:1] in ("{", "[") else value
         case Mapping():
             pairs = cast("Mapping[object, Any]", value).items()
-            return {key: _blank(inner) if _is_secret(key, secrets) else redact(inner, secrets) for key, inner in pairs}
+            return {key: _blank(inner) if is_secret(key) else _redact(inner, is_secret) for key, inner in pairs}
         case list() | tuple():
-            return [redact(inner, secrets) for inner in cast("Sequence[Any]", value)]
-        case str() if value[:1] in ("{", "["):
-            return _redact_json(value, secrets)
+            return [_redact(inner, is_secret) for inner in cast("Sequence[Any]", value)]
         case _:
             return value
 
 
-def redact_query(query: bytes, secrets: Sequence[str] = SECRETS) -> bytes:
+def redact_query(query: bytes, secrets: Sequence[str] | IsSecret = SECRETS) -> bytes:
     """A query string without the values of secret names; one that cannot be read is left out whole.
 
     >>> redact_query(b"room=1&token=x")
@@ -142,13 +180,8 @@ def redact_query(query: bytes, secrets: Sequence[str] = SECRETS) -> bytes:
         params = parse_query(query, keep_blank_values=True)
     except BadRequest:
         return REDACTED.encode()
-    if not any(_is_secret(name, secrets) for name in params):
-        return query
-    return format_query(redact(params, secrets)).encode()
-
-
-def _is_secret(name: object, secrets: Sequence[str]) -> bool:
-    return isinstance(name, str) and any(fnmatchcase(name.lower(), pattern) for pattern in secrets)
+    is_secret = secrets if callable(secrets) else secret_matcher(secrets)
+    return format_query(_redact(params, is_secret)).encode() if any(map(is_secret, params)) else query
 
 
 def _blank(value: Any) -> Any:
@@ -164,12 +197,12 @@ def _blank(value: Any) -> Any:
             return REDACTED
 
 
-def _redact_json(text: str, secrets: Sequence[str]) -> str:
+def _redact_json(text: str, is_secret: IsSecret) -> str:
     try:
         value = parse_json(text.encode())
     except (JSONError, UnicodeEncodeError):
         return text
-    clean = redact(value, secrets)
+    clean = _redact(value, is_secret)
     return text if clean == value else format_json(clean).decode()
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
 
-from ..codec.transcripts import SECRETS, drop_objects, encode_value, format_record, redact, redact_query
+from ..codec.transcripts import SECRETS, IsSecret, drop_objects, encode_value, format_record, redact, redact_query, secret_matcher
 from ..compose import middleware_factory
 from ..types import Handler, Middleware, NextMiddleware, Response, Tap
 
@@ -18,7 +18,7 @@ NO_DATA = frozenset({"app", "asgi", "body", "config", "conversation_limits", "ex
 """Keys of a request that a replay does not need, or that are no data."""
 
 
-def transcript_request(request: Mapping[str, Any], secrets: Sequence[str] = SECRETS) -> dict[str, Any]:
+def transcript_request(request: Mapping[str, Any], secrets: Sequence[str] | IsSecret = SECRETS) -> dict[str, Any]:
     """What a transcript keeps of a request: its data, middlewares' keys included, without secrets.
 
     >>> transcript_request({"path": "/", "query_string": b"token=x", "headers": {"cookie": "a=1", "x-a": "1"}, "identity": "ann", "config": {}})
@@ -56,13 +56,15 @@ def wrap_transcript(write: Callable[[str], object], *, secrets: Sequence[str] = 
     if isinstance(secrets, str):
         raise TypeError(f"wrap_transcript: secrets must be a sequence of patterns, not the str {secrets!r}; write [{secrets!r}]")
 
+    is_secret = secret_matcher(secrets)
+
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def transcript(handler: Handler, request: Any) -> Response:
             response = await next_middleware(handler, request)
             conversation = response.get("websocket")
             if conversation is None:
                 return response
-            tap = _tap(write, secrets, conversation["handler"], conversation["params"])
+            tap = _tap(write, is_secret, conversation["handler"], conversation["params"])
             return {**response, "websocket": {**conversation, "taps": [*conversation["taps"], tap]}}
 
         return transcript
@@ -70,7 +72,7 @@ def wrap_transcript(write: Callable[[str], object], *, secrets: Sequence[str] = 
     return middleware
 
 
-def _tap(write: Callable[[str], object], secrets: Sequence[str], handler: Any, params: Sequence[Any]) -> Tap:
+def _tap(write: Callable[[str], object], is_secret: IsSecret, handler: Any, params: Sequence[Any]) -> Tap:
     name, clock = token_hex(8), asyncio.get_running_loop().time
     accepted = clock()
 
@@ -81,19 +83,19 @@ def _tap(write: Callable[[str], object], secrets: Sequence[str], handler: Any, p
         nonlocal accepted
         accepted = clock()
         where = f"{getattr(handler, '__module__', '')}:{getattr(handler, '__qualname__', handler)}"
-        request = transcript_request(scope, secrets)
+        request = transcript_request(scope, is_secret)
         note("open", handler=where, params=encode_value(params), request=request, time=datetime.now(UTC).isoformat(timespec="milliseconds"))
 
     def message(scope: Any, heard: Any) -> Any:
-        note("in", message=encode_value(redact(heard, secrets)))
+        note("in", message=encode_value(redact(heard, is_secret)))
         return heard
 
     def effect(scope: Any, yielded: Any) -> Any:
-        note("out", effect=encode_value(redact(yielded, secrets)))
+        note("out", effect=encode_value(redact(yielded, is_secret)))
         return yielded
 
     def result(scope: Any, yielded: Any, value: Any) -> None:
-        told = {"error": f"{type(value).__name__}: {value}"} if isinstance(value, BaseException) else {"value": encode_value(redact(value, secrets))}
+        told = {"error": f"{type(value).__name__}: {value}"} if isinstance(value, BaseException) else {"value": encode_value(redact(value, is_secret))}
         note("result", **told)
 
     def end(scope: Any) -> None:
