@@ -98,6 +98,8 @@ class ClientDisconnect(PeerError):
 class WSDisconnect(ShallotError):
     """The client left. ``code`` and ``reason`` as the server tells them (1005 and ``""`` where it tells none)."""
 
+    __slots__ = ("code", "reason")
+
     def __init__(self, code: int = 1005, reason: str = "") -> None:
         self.code = code
         self.reason = reason

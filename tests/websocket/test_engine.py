@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shallot.effects import after, every, ws_close, ws_send
+from shallot.effects import after, every, feed, ws_close, ws_send
 from shallot.errors import CloseWith, EffectRefused, Forbidden, WSDisconnect
 from shallot.limits import default_limits
 from shallot.testing import FakeServer, virtual_time, websocket_scope
@@ -114,7 +114,7 @@ async def ticker(scope, receiver):
 # ---- it ends by itself
 
 
-@pytest.mark.parametrize(("code", "reason", "by"), [(1001, "tab", "client"), (1012, "", "server")])
+@pytest.mark.parametrize(("code", "reason", "by"), [(1001, "", "client"), (1001, "tab", "client"), (1012, "", "server")])
 @pytest.mark.parametrize("hooks", [True, False], ids=["hooks", "none"])
 async def test_a_client_that_leaves_first_is_owed_nothing_but_the_hooks(caplog, hooks, code, reason, by):
     async def echo(scope: Any, receiver: Any) -> Any:
@@ -127,6 +127,26 @@ async def test_a_client_that_leaves_first_is_owed_nothing_but_the_hooks(caplog, 
     assert hall.scope["close"] == {"code": code, "reason": reason, "by": by}
     assert hall.journal == (["on_disconnect", "on_close"] if by == "client" else ["on_close"]) * hooks
     assert caplog.records == []
+
+
+async def test_a_client_that_leaves_first_ends_what_the_handler_has_opened_though_nobody_is_told():
+    async def ticks(journal: list[Any]) -> Any:
+        try:
+            yield "tick"
+            await asyncio.Event().wait()
+        finally:
+            journal.append("closed")
+
+    async def listen(scope: Any, receiver: Any) -> Any:
+        yield feed("ticks", ticks(scope["journal"]))
+        async for message in receiver:
+            scope["journal"].append(message["type"])
+            hall.server.leave(1001)
+
+    hall = Hall(listen, hooks=False)
+    await hall.run()
+    assert hall.journal == ["feed.item", "closed"]
+    assert hall.close == (1001, "", "client")
 
 
 @virtual_time
@@ -1307,7 +1327,7 @@ async def test_nobody_begins_to_read_once_it_is_over():
 @virtual_time
 async def test_a_cancellation_while_the_loop_has_its_turn_is_raised_at_the_yield():
     async def handler(scope, receiver):
-        for number in range(TURN_EVERY):
+        for number in range(TURN_EVERY - 1):
             yield ws_send(str(number))
         try:
             asyncio.get_running_loop().call_soon(hall.server.task.cancel)

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from ..errors import CloseWith, ShallotError, WSDisconnect
 from .wire import check_close
 
-__all__ = ["CUTS", "GONE", "Ending", "ending_of", "is_expected"]
+__all__ = ["CUTS", "GONE", "LEFT", "Ending", "ending_of", "is_expected"]
 
 log = logging.getLogger("shallot.websocket")
 
@@ -28,7 +28,7 @@ ENDED = Ending(1000, "", "server", True)
 FAILED = Ending(1011, "", "server", True)
 GONE = Ending(1006, "", "client", False)
 """Nothing reaches the client any more, and nobody tells why."""
-LEFT: Mapping[tuple[int, str], Ending] = {(code, ""): Ending(code, "", "client", False) for code in (1000, 1001, 1005, 1006)}
+LEFT: Mapping[tuple[int, str] | None, Ending] = {(code, ""): Ending(code, "", "client", False) for code in (1000, 1001, 1005, 1006)}
 """How most clients leave."""
 CUTS: Mapping[str, Ending] = {
     "idle": Ending(1001, "", "server", True),

@@ -8,9 +8,9 @@ import logging
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
-from ..errors import CloseWith, EffectRefused, real_error
+from ..errors import CloseWith, EffectRefused, WSDisconnect, real_error
 from ..types import AllLimits, Conversation, Event, Receive, Send
-from .endings import ending_of, is_expected
+from .endings import LEFT, ending_of, is_expected
 from .farewell import part
 from .generators import REFUSAL, as_generator, is_finished
 from .groups import Cancellable
@@ -31,7 +31,7 @@ UNREACHABLE_S = 0.5
 """How long the server may take to tell of the leaving that a failed send has shown."""
 
 TURN_EVERY = 256
-"""After so many effects the loop gets a turn: a handler that only yields, to a ``send`` that never waits, would keep it from everybody else."""
+"""So often, counted in effects, the loop gets a turn: a handler that only yields, to a ``send`` that never waits, would keep it from everybody else."""
 
 
 ACCEPTING, RUNNING, PARTING = range(3)
@@ -75,8 +75,9 @@ class Talk(Cancellable):
         self._task, self._thrown = task, None
         now, reads = task.get_loop().time(), conversation.get("reads", True)
         self._taps = taps = Taps(conversation["taps"], scope) if conversation["taps"] else None
-        self._receiver = Receiver(receive, limits, task, now, self._hear, reads=reads)
-        if taps is not None and taps.hear:
+        if taps is None or not taps.hear:
+            self._receiver = Receiver(receive, limits, task, now, self._hear, reads=reads)
+        else:
             self._receiver = TappedReceiver(receive, limits, task, now, self._hear, taps, reads=reads)
         self._plain = taps is None or not taps.see
         self._generator: AsyncGenerator[Any, Any] | None = None
@@ -105,8 +106,34 @@ class Talk(Cancellable):
             if self._taps is not None:
                 self._taps.begin()
             if self._cut is None:
-                self._generator = as_generator(conversation["handler"](self._scope, self._receiver, *conversation["params"]))
-                await self._drive(self._generator, others)
+                generator = self._generator = as_generator(conversation["handler"](self._scope, self._receiver, *conversation["params"]))
+                send, cancelling, is_ascii, turns = self._send, task.cancelling, str.isascii, TURN_EVERY
+                async for effect in generator:
+                    while True:  # until there is nothing to tell of the last effect
+                        self._moved = True
+                        turns -= 1
+                        try:  # most effects are a text to send: all that _perform would look at stands here, without a call
+                            is_text = is_ascii(effect["text"]) and len(effect) == 2 and effect["type"] == "websocket.send"
+                        except (KeyError, TypeError):
+                            is_text = False
+                        if not (is_text and turns and self._plain and cancelling() == others):
+                            effect = await self._answer(generator, effect, others, gives_turn=not turns)
+                            turns = turns or TURN_EVERY
+                            continue
+                        try:
+                            await send(effect)
+                        except Exception as error:
+                            self._lose(error)
+                        except asyncio.CancelledError as error:
+                            effect = await generator.athrow(error)
+                            continue
+                        break
+        except WSDisconnect as error:
+            if self._has_left(others):  # as most do
+                return
+            failure = error
+        except StopAsyncIteration:
+            pass
         except (Exception, BaseExceptionGroup, asyncio.CancelledError) as error:
             failure = real_error(error) if isinstance(error, BaseExceptionGroup) else error
         accepted, self._phase = self._phase == RUNNING, PARTING
@@ -114,9 +141,7 @@ class Talk(Cancellable):
             self._cancels -= 1
             task.uncancel()
         if accepted:
-            farewell = self._farewell(failure, task.cancelling() > others and self.is_cancelled(others))
-            if farewell is not None:
-                await farewell
+            await self._farewell(failure, task.cancelling() > others and self.is_cancelled(others))
         elif isinstance(failure, (OSError, asyncio.CancelledError)):
             log.debug("%s: the client was gone before the accept: %r", self._name, failure)
         else:
@@ -125,8 +150,35 @@ class Talk(Cancellable):
         if task.cancelling() > others and self.is_cancelled(others):
             raise asyncio.CancelledError
 
-    def _farewell(self, failure: BaseException | None, cancelled: bool) -> Coroutine[Any, Any, None] | None:
-        """What is owed at the end, to be awaited; nothing where the client left first and nobody waits to hear of it, as most do."""
+    async def _answer(self, generator: AsyncGenerator[Any, Any], effect: Any, others: int, *, gives_turn: bool) -> Any:
+        """Perform ``effect``, and give the generator what comes of it: its next effect, or ``StopAsyncIteration``."""
+        try:
+            if gives_turn:
+                await asyncio.sleep(0)
+            value = await self._perform(effect, self._task.cancelling() > others and self.is_cancelled(others))
+        except CloseWith:
+            raise
+        except (Exception, asyncio.CancelledError) as error:  # the latter too: a timeout or TaskGroup around the yield waits for it
+            if self._refusals > MAX_REFUSALS:
+                raise StopAsyncIteration from None
+            return await generator.athrow(error)
+        return await generator.asend(value)
+
+    def _has_left(self, others: int) -> bool:
+        """Did the client leave in a usual way, and is nothing owed to anybody? Then all is over."""
+        receiver = self._receiver
+        ending = LEFT.get(receiver.left)
+        if ending is None or self._conversation["hooks"] or self._taps is not None or self._dropped or receiver.discarded:
+            return False
+        if self._task.cancelling() != others or not (receiver.is_alone and is_finished(self._generator)):
+            return False
+        self._phase = PARTING
+        receiver.end(ending.code, ending.reason)
+        self._scope["close"] = {"code": ending.code, "reason": ending.reason, "by": ending.by}
+        return True
+
+    def _farewell(self, failure: BaseException | None, cancelled: bool) -> Coroutine[Any, Any, None]:
+        """What is owed at the end, to be awaited."""
         receiver = self._receiver
         if not is_expected(failure, receiver.left, self._cut, cancelled):
             log.error("%s: the conversation failed", self._name, exc_info=failure)
@@ -135,47 +187,7 @@ class Talk(Cancellable):
             self._scope["dropped"] = {"sends": self._dropped, "messages": receiver.discarded}
             log.debug("%s: %d sends dropped after the client left, %d messages discarded unread", self._name, self._dropped, receiver.discarded)
         hooks, hook_s = self._conversation["hooks"], self._limits["hook_s"]
-        if ending.send or hooks or self._taps is not None or not (receiver.is_alone and is_finished(self._generator)):
-            return part(ending, self._name, self._scope, self._send, receiver, self._generator, hooks, self._taps, self._table, hook_s)
-        receiver.end(ending.code, ending.reason)
-        self._scope["close"] = {"code": ending.code, "reason": ending.reason, "by": ending.by}
-        return None
-
-    async def _drive(self, generator: AsyncGenerator[Any, Any], others: int) -> None:
-        """Ask the generator for effects and perform them, until it ends."""
-        send, cancelling, asend, is_ascii = self._send, self._task.cancelling, generator.asend, str.isascii
-        try:
-            effect = await asend(None)
-            while True:
-                for _ in range(TURN_EVERY):
-                    self._moved = True
-                    try:  # most effects are a text to send: all that _perform would look at stands here, without a call
-                        is_text = is_ascii(effect["text"]) and len(effect) == 2 and effect["type"] == "websocket.send"
-                    except (KeyError, TypeError):
-                        is_text = False
-                    value = None
-                    try:
-                        if not (is_text and self._plain and cancelling() == others):
-                            value = await self._perform(effect, cancelling() > others and self.is_cancelled(others))
-                        else:
-                            try:
-                                await send(effect)
-                            except Exception as error:
-                                self._lose(error)
-                    except CloseWith:
-                        raise
-                    except (Exception, asyncio.CancelledError) as error:  # the latter too: a timeout or TaskGroup around the yield waits for it
-                        if self._refusals > MAX_REFUSALS:
-                            return
-                        effect = await generator.athrow(error)
-                    else:
-                        effect = await asend(value)
-                try:
-                    await asyncio.sleep(0)
-                except asyncio.CancelledError as error:
-                    effect = await generator.athrow(error)
-        except StopAsyncIteration:
-            return
+        return part(ending, self._name, self._scope, self._send, receiver, self._generator, hooks, self._taps, self._table, hook_s)
 
     async def _perform(self, effect: Any, is_cancelled: bool) -> Any:
         """Do what an effect says; what it returns is the value of the ``yield``, what it raises is raised there."""

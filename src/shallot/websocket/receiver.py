@@ -93,12 +93,11 @@ class Receiver:
             except Exception:
                 event = _failed()
             self._heard = True
-            try:  # most events are a short text, which only a message has: for them all that _read_event would look at stands here, without a call
-                text: Any = event["text"]
-            except KeyError:
-                text = None
-            if text is not None and len(text) <= safe_length:
+            text: Any = event.get("text")
+            if text is not None and len(text) <= safe_length:  # as most are: then nothing that _read_event would look at matters
                 yield text
+            elif event["type"] == "websocket.disconnect":
+                raise WSDisconnect(*self.leave(event.get("code"), event.get("reason")))
             else:
                 received = self._read_event(event)
                 if received is not None:
