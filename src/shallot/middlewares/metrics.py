@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any
 
@@ -23,6 +23,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LIFETIMES_S = (1.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, 86400.0)
 NAMED_CODES = range(1000, 1016)
+KEPT = 4096
+"""Meters of answers that are at hand."""
 COUNTED = "metrics_counted"
 """Of the request: the status that it was counted with."""
 
@@ -66,6 +68,7 @@ class Meters:
         self.cut = counter("streams_cut", "Responses whose stream did not end whole", "route")
         self.replaced = counter("answers_replaced", "What the app answered in place of a response that was counted", "route", "status")
         self.open = gauge("websockets_open", "Conversations that go on now", "route")
+        self._of_answer = lru_cache(maxsize=KEPT)(self._find_meters)
         self._unread: dict[int, Callable[[], int]] = {}
         gauge("messages_unread", "Of the clients of all conversations, read ahead of their handlers").set_function(self.count_unread)
         self.conversations = counter("conversations", "Conversations that have ended", "route", "code", "by")
@@ -74,13 +77,27 @@ class Meters:
         self.message_bytes = counter("message_bytes", "Of messages of conversations", "route", "direction")
         self.dropped = counter("messages_dropped", "Not sent after the client left, or discarded unread", "route", "direction")
 
+    def _find_meters(self, method: str, route: str, status: int | None) -> tuple[Counter, Histogram, Counter, Counter]:
+        """Of one kind of answer. To look one up by its labels takes longer than to count."""
+        sizes = self.body_bytes
+        return (
+            self.requests.labels(method, route, str(status or "none")),
+            self.seconds.labels(method, route),
+            sizes.labels(route, "in"),
+            sizes.labels(route, "out"),
+        )
+
     def count_request(self, request: Any, outcome: Outcome) -> None:
         """An answer is over."""
-        method, route = _method(request), route_label(request)
-        self._count_answer(request, route, outcome.status)
-        self.seconds.labels(method, route).observe(outcome.seconds)
-        self.body_bytes.labels(route, "in").inc(outcome.bytes_in)
-        self.body_bytes.labels(route, "out").inc(outcome.bytes_out or 0)
+        request[COUNTED] = outcome.status
+        route = route_label(request)
+        answers, seconds, bytes_in, bytes_out = self._of_answer(_method(request), route, outcome.status)
+        answers.inc()
+        seconds.observe(outcome.seconds)
+        if outcome.bytes_in:
+            bytes_in.inc(outcome.bytes_in)
+        if outcome.bytes_out:
+            bytes_out.inc(outcome.bytes_out)
         if not outcome.is_whole:
             self.cut.labels(route).inc()
 
