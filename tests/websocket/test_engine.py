@@ -12,6 +12,7 @@ from shallot.effects import after, every, feed, ws_close, ws_send
 from shallot.errors import CloseWith, EffectRefused, Forbidden, WSDisconnect
 from shallot.limits import default_limits
 from shallot.testing import FakeServer, virtual_time, websocket_scope
+from shallot.testing.leaks import generators_started
 from shallot.websocket import websocket
 from shallot.websocket.conversations import Conversations
 from shallot.websocket.engine import TURN_EVERY
@@ -1322,6 +1323,27 @@ async def test_nobody_begins_to_read_once_it_is_over():
     await hall.server.run(app)
     assert hall.sent == [ws_send("one"), close(1000)]
     assert pending[-1] == 0
+
+
+@virtual_time
+async def test_nothing_is_handed_over_once_it_is_over():
+    async def read(receiver, heard):
+        try:
+            heard.append(await anext(receiver))
+        except WSDisconnect as error:
+            heard.append(error.code)
+
+    async def handler(scope, receiver):
+        yield ws_send("one")
+        await asyncio.sleep(1)  # so that somebody reads ahead
+        async with asyncio.TaskGroup() as group:
+            group.create_task(read(receiver, scope["journal"]))
+            yield ws_close(4000)
+
+    with generators_started() as started:
+        hall = await Hall(handler, *says("early")).run()
+        assert started.suspended() == []
+    assert hall.journal == [4000, "on_close"]
 
 
 @virtual_time

@@ -191,7 +191,7 @@ class Receiver:
         if self.send_only:
             await self._tire()
             raise RuntimeError(SENDS_ONLY)
-        message = self.mailbox.take()
+        message = None if self._over else self.mailbox.take()
         if message is not None:
             if self.left is not None:
                 self._tell("back")
