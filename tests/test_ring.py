@@ -295,6 +295,22 @@ async def test_what_is_no_error_leaves(failure):
     assert sent == []
 
 
+async def test_K8_from_the_shutdown_on_nobody_is_told_that_all_is_well():
+    seen = []
+
+    async def ask():
+        seen.append(told(await serve(app))[0])
+
+    async def on_stop(context):
+        await ask()
+
+    app = build_server(answering(text("well")), on_stop=on_stop)
+    async with lifespan(app):
+        await ask()
+    await ask()
+    assert seen == [200, 503, 503]
+
+
 @virtual_time
 async def test_a_handler_that_takes_too_long_is_503():
     async def slow(request):
