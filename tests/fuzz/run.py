@@ -1,7 +1,8 @@
-"""Fuzz the parsers: each file in targets/ has ``fuzz(data)``, which must raise nothing and take linear time. ``make fuzz EXECUTIONS=1000000``
+"""Fuzz the parsers and the engine: each file in targets/ has ``fuzz(data)``, which must raise nothing and take linear time. ``make fuzz EXECUTIONS=1000000``
 
 A process for each target, with atheris where it is installed (its coverage leads to new inputs), else with mutations of the seeds, the same in each
-run. A target may name its own ``SEEDS``. The exit code is 1 where one of them failed; the input is in tests/fuzz/found/.
+run. A target may name its own ``SEEDS``, and say what it ``COSTS``: it gets so many times fewer executions.
+The exit code is 1 where one of them failed; the input is in tests/fuzz/found/.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ def load(name: str) -> ModuleType:
 
 def seeds_of(target: ModuleType) -> list[bytes]:
     return [*getattr(target, "SEEDS", ()), *SEEDS]
+
+
+def share_of(target: ModuleType, executions: int) -> int:
+    """How many of ``executions`` are for this target."""
+    return max(1, executions // getattr(target, "COSTS", 1))
 
 
 def mutations(name: str, seeds: Sequence[bytes], count: int) -> Iterator[bytes]:
@@ -133,18 +139,18 @@ def run_without(name: str, executions: int) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", choices=[[], *TARGETS], help="all, if none is named")
-    parser.add_argument("--executions", type=int, default=100_000, help="of each target")
+    parser.add_argument("--executions", type=int, default=100_000, help="of each target that says nothing of its costs")
     parser.add_argument("--here", action="store_true", help="in this process: one target alone")
     options = parser.parse_args()
     if options.here:
         return run_one(options.targets[0], options.executions)
     failed: list[str] = []
     for name in options.targets or TARGETS:
-        began = time.monotonic()
-        command = [sys.executable, __file__, "--here", "--executions", str(options.executions), name]
+        began, executions = time.monotonic(), share_of(load(name), options.executions)
+        command = [sys.executable, __file__, "--here", "--executions", str(executions), name]
         ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": "0"})
         failed += [name] if ran.returncode else []
-        print(f"{name:16} {'FAILED' if ran.returncode else 'ok':7} {options.executions:>12,} executions {time.monotonic() - began:8.1f} s", flush=True)
+        print(f"{name:16} {'FAILED' if ran.returncode else 'ok':7} {executions:>12,} executions {time.monotonic() - began:8.1f} s", flush=True)
         if ran.returncode:
             print(ran.stdout[-2000:], ran.stderr[-6000:], sep="\n")
     print(f"{len(failed)} of {len(options.targets or TARGETS)} failed", *failed)

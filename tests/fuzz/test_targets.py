@@ -30,8 +30,8 @@ run = load_runner()
 each_target = pytest.mark.parametrize("name", run.TARGETS)
 
 
-def test_every_parser_has_a_target() -> None:
-    wanted = {"cookies", "query", "multipart", "ranges", "accept", "host", "json", "router", "header_values", "content_type", "forwarded", "origin"}
+def test_every_parser_and_the_engine_have_a_target() -> None:
+    wanted = {"cookies", "query", "multipart", "ranges", "accept", "host", "json", "router", "header_values", "content_type", "forwarded", "origin", "engine"}
     assert wanted <= set(run.TARGETS)
 
 
@@ -77,6 +77,17 @@ def test_quadratic_time_is_found() -> None:
 
     assert len(run.slow_inputs(quadratic, [b"a"])) == 1
     assert run.slow_inputs(lambda data: None, [b"a"]) == []
+
+
+@pytest.mark.parametrize(("costs", "executions"), [("", "100"), ("COSTS = 10", "10"), ("COSTS = 1000", "1")])
+def test_a_dear_target_gets_fewer_executions(costs: str, executions: str, tmp_path: Path) -> None:
+    (tmp_path / "targets").mkdir()
+    (tmp_path / "run.py").write_text((HERE / "run.py").read_text())
+    (tmp_path / "targets" / "one.py").write_text(f"{costs}\ndef fuzz(data):\n    with open({str(tmp_path / 'seen')!r}, 'a') as seen: seen.write('x')\n")
+    (tmp_path / "atheris.py").write_text("raise ImportError")
+    ran = subprocess.run([sys.executable, str(tmp_path / "run.py"), "--executions", "100"], capture_output=True, text=True, timeout=50)
+    assert ran.stdout.split()[:3] == ["one", "ok", executions], ran.stdout + ran.stderr
+    assert len((tmp_path / "seen").read_text()) >= int(executions)
 
 
 def test_mutations_are_the_same_each_time() -> None:
