@@ -22,7 +22,7 @@ endif
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 run: $(VENV)/.run  ## serve the showcase on 127.0.0.1:8000, or on the next free port
 	@$(BIN)/python tools/serve.py
@@ -82,7 +82,7 @@ coverage: $(VENV)/.dev  ## each module alone, by its own test file
 optimized: $(VENV)/.dev  ## the unit tests with the package compiled as python -O does: without its asserts, and with those of the tests
 	$(BIN)/python -m pytest -p optimized -q $(addprefix --ignore=tests/,live fuzz typing guard test_docs.py test_exports.py test_imports.py test_layers.py test_lint.py)
 
-fuzz: $(VENV)/.dev  ## fuzz the parsers; EXECUTIONS=1000000 for each, TARGETS="cookies json" for some of them
+fuzz: $(VENV)/.dev  ## fuzz the parsers and the engine; EXECUTIONS=1000000 for each, TARGETS="cookies json" for some of them
 	$(BIN)/python tests/fuzz/run.py --executions $(EXECUTIONS) $(TARGETS)
 
 docs: $(VENV)/.dev  ## write docs/reference anew from the docstrings
