@@ -323,6 +323,14 @@ async def test_after_the_end_it_holds_its_conversation_no_more():
     assert held() is None
 
 
+async def test_whoever_reads_ahead_asks_no_more_when_the_client_has_left():
+    line = Line("a", LEAVES)
+    line.receiver.read_ahead()
+    await turns(10)
+    assert (line.calls, line.pending, line.receiver.left) == (2, 0, (1001, "tab"))
+    await line.stop()
+
+
 async def test_stopped_waits_until_no_receive_is_pending():
     line = Line()
     line.receiver.read_ahead()
