@@ -91,6 +91,10 @@ SEEDS = [
     seed("send send send +stick +say:3 +say:4 +release +say +vanish +wait:4"),
     seed("hear send hear send +say +say +say +say +say +say +say +say +say +say +fail", b"\x20\x04\0\0"),
     seed("own:12 own:30 wrong:0 wrong:1 hear end:1 +say +wait:4", b"\0\xc6\0\xff"),
+    seed("hear send end:3 +say:3 +leave:1"),
+    seed("hear send end:10 +say +say"),
+    seed("sleep:3 hear_soon:2 hear_soon:2 hear_soon:2 hear_soon:2 hear +wait:3 +say:2 +say:2 +say:2 +say:2", b"\0\0\0\xff"),
+    seed("timer:4" + " hear_soon:0" * 12 + " hear hear +say +say +say +say +say +say +say +say", b"\0\0\0\xff"),
     seed("timer:7 sleep:3 hear sleep:4 hear burst send end:2 +say:1 +say +shutdown:4"),
 ]
 
