@@ -282,3 +282,13 @@ def test_a_request_whose_time_is_up_is_overdue(request_):
     course.request = request_
     course.late()
     assert request_ in (None, {"overdue": True})
+
+
+async def test_a_course_keeps_what_the_handler_answers():
+    async def handler(request):
+        return {"status": request}
+
+    course = HttpCourse()
+    course.request = 204
+    await course.answer(handler)
+    assert course.response == {"status": 204}

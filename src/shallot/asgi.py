@@ -10,7 +10,7 @@ from .codec.headers import COMMON_NAMES, parse_headers
 from .codec.hosts import is_host
 from .deadline import Course
 from .errors import BadRequest, HeadersTooLarge, UriTooLong
-from .types import AllLimits, RunInThread, Scope
+from .types import AllLimits, Handler, RunInThread, Scope
 
 __all__ = ["HttpCourse", "refused_request", "request_reader"]
 
@@ -34,9 +34,14 @@ _NOT_IN_PATH = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 
 
 class HttpCourse(Course):
-    """How far a request has come: in which stage, and as which request dict, once there is one."""
+    """How far a request has come: in which stage, as which request dict, and with which response, once there is one."""
 
     request: Any = None
+    response: Any = None
+
+    async def answer(self, handler: Handler) -> None:
+        """Ask ``handler``. What this returns is ``None``, so that its first step can be taken without an exception."""
+        self.response = await handler(self.request)
 
     def late(self) -> None:
         """``overdue`` is for the layers that see the cancellation: the app answers it with 503, as it answers no other."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["DONE", "Course", "DeadlinePassed", "Stage", "finish", "telling", "within"]
+__all__ = ["DONE", "Course", "DeadlinePassed", "Stage", "finish", "finish_within", "telling", "within"]
 
 
 DONE: Any = object()
@@ -51,10 +51,18 @@ async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Calla
     except StopIteration as finished:
         result: T = finished.value
         return result
+    return await finish_within(seconds, work, waits_for, ask, late)
+
+
+async def finish_within(
+    seconds: float | None, work: Coroutine[Any, Any, T], waits_for: Any, ask: Callable[[], float] | None = None, late: Callable[[], object] | None = None
+) -> T:
+    """As ``within``, for work whose first step is taken, and which now ``waits_for`` something."""
     timer = asyncio.timeout(seconds)
     try:
         async with timer:
             now = asyncio.get_running_loop().time()
+            result: T
             _, result = await _resume(work, waits_for, ask and partial(_put_off, timer, now, ask), late and partial(_tell, timer, late))
             return result
     except TimeoutError as error:

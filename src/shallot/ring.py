@@ -10,7 +10,7 @@ from typing import Any, cast
 from .asgi import HttpCourse, refused_request, request_reader
 from .body import TOO_SLOW, BodyStream, StreamBody, first_chunk_s, take_body
 from .compose import as_handler, check_call, read_refusals, read_spec
-from .deadline import DONE, DeadlinePassed, Stage, finish, within
+from .deadline import DONE, DeadlinePassed, Stage, finish, finish_within, within
 from .errors import ClientDisconnect, RequestTimeout, Unavailable, real_error
 from .failures import dress, report, report_cut
 from .lifecycle import Lifecycle, Plan
@@ -210,25 +210,29 @@ class App:
         """WebSocket: scope -> request dict -> handler -> response dict -> accept or denial -> converse -> close -> hooks."""
         if (await receive())["type"] != "websocket.connect":
             return  # the client was gone before it was asked for
-        request: Any = None
-        response: Any = None
+        course = HttpCourse()
         try:
             config = self._life.config
             if config is None:
                 config = await within(self._limits["accept_s"], self._life.admit())
             request, _ = self._request_from_scope(scope, config)
-            late = partial(request.__setitem__, "overdue", True)
-            response = await within(self._limits["accept_s"], self._handler(request), partial(self._accept_s, request), late)
+            course.request = request
+            greeting = course.answer(self._handler)
+            waits_for = next(greeting.__await__(), DONE)
+            if waits_for is not DONE:
+                await finish_within(self._limits["accept_s"], greeting, waits_for, partial(self._accept_s, request), course.late)
+            response = course.response
             accepted = is_handshake(response)
             headers = handshake_headers(response) if accepted else self._response_headers(response, request)
             content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
             if accepted and self._life.config is not config:
                 raise Unavailable("the app is shutting down")  # since the handshake began: nobody would drain what begins now
         except (Exception, BaseExceptionGroup) as error:
-            await self._answer_error(error, request, response, scope, receive, send)
+            await self._answer_error(error, course.request, course.response, scope, receive, send)
             return
         if accepted:
-            conversation, response = response["websocket"], None  # an idle conversation may last for days: nothing is kept that it does not need
+            conversation = response["websocket"]
+            del response, course, greeting  # an idle conversation may last for days: nothing is kept that it does not need
             await self._conversations.converse(conversation, request, receive, send, headers)
         else:
             await self._send_answer(response, headers, content, scope, receive, send, own_limits(request, self._limits), None)

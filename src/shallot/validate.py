@@ -40,7 +40,6 @@ MISTAKEN = {"NoneType": "None (it, or a middleware around it, lacks a return)", 
 """What comes back where a word was forgotten."""
 CONVERSATION_KEYS = frozenset({"handler", "hooks", "limits", "params", "subprotocol", "taps"})
 
-_HANDSHAKE_KEYS = frozenset({"status", "headers", "websocket"})
 _SAID_FOR_EVENTS = frozenset({b"cache-control", b"content-encoding"})
 _NO_HEADERS: Mapping[str, str] = {}
 _LENGTH = re.compile(rb"[0-9]{1,19}")
@@ -124,7 +123,7 @@ def _checked_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
 
 def is_handshake(response: Any) -> bool:
     """Whether a WebSocket's handler accepted: status 101 and a conversation under ``websocket``."""
-    return isinstance(response, dict) and cast("dict[str, Any]", response).get("status") == 101 and "websocket" in response
+    return isinstance(response, dict) and "websocket" in response and cast("dict[str, Any]", response).get("status") == 101
 
 
 def handshake_headers(response: Mapping[str, Any]) -> RawHeaders:
@@ -133,9 +132,9 @@ def handshake_headers(response: Mapping[str, Any]) -> RawHeaders:
     ``sec-websocket-*`` is the server's to say: ``ValueError``.
     """
     conversation = response["websocket"]
-    if not isinstance(conversation, dict) or not CONVERSATION_KEYS.issubset(cast("dict[str, Any]", conversation)):
+    if not isinstance(conversation, dict) or not cast("dict[str, Any]", conversation).keys() >= CONVERSATION_KEYS:
         raise TypeError(f"a response's websocket must be a dict of {', '.join(sorted(CONVERSATION_KEYS))}; the decorator @websocket makes it")
-    if not response.get("headers") and _HANDSHAKE_KEYS.issuperset(response):
+    if len(response) == 3 and not response.get("headers", True):
         return []  # most of them
     _check_other_keys(response)
     if response.get("body", b"") != b"" or "stream" in response or "file" in response:

@@ -42,26 +42,8 @@ class Talk(Cancellable):
     """The life of one conversation. Its ``run`` is awaited in the server's task, which is the only one that touches the generator."""
 
     __slots__ = (
-        "_cancels",
-        "_conversation",
-        "_cut",
-        "_cut_at",
-        "_dropped",
-        "_generator",
-        "_left_at",
-        "_limits",
-        "_moved",
-        "_moved_at",
-        "_performs",
-        "_phase",
-        "_plain",
-        "_receiver",
-        "_refusals",
-        "_scope",
-        "_send",
-        "_table",
-        "_taps",
-        "_unreachable_at",
+        *("_cancels", "_conversation", "_cut", "_cut_at", "_dropped", "_generator", "_left_at", "_limits", "_moved", "_moved_at"),
+        *("_performs", "_phase", "_plain", "_receiver", "_refusals", "_scope", "_send", "_table", "_taps", "_unreachable_at"),
     )
 
     def __init__(
