@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shallot.codec.paths import Tag
-from shallot.codec.routes import read_routes, rows_of, show_row, walk_routes
+from shallot.codec.routes import check_seen, read_routes, rows_of, show_row, unseen_rows, walk_routes
 
 
 async def show(request): ...
@@ -167,3 +167,36 @@ def test_rows_of_what_was_composed():
         {"name": "wrap_routes", "options": {"routes": [("/b", ["WS"], print)], "converters": None}},
     ]
     assert [(row.path, row.methods) for row in rows_of(tables)] == [("/a/{x:hex}", ("GET",)), ("/b", ("WS",))]
+
+
+def table(data):
+    return {"name": "wrap_routes", "options": {"routes": [("/a", ["GET"], show, data), ("/b", ["GET"], show)]}}
+
+
+def wrap_own(next_middleware):
+    raise NotImplementedError
+
+
+wrap_own.spec = {"name": "wrap_x", "options": {}}
+X, Y = {"name": "wrap_x", "options": {}}, {"name": "wrap_y", "options": {}}
+
+
+@pytest.mark.parametrize(
+    ("specs", "paths"),
+    [
+        pytest.param([table({"x": 1})], ["/a"], id="nobody"),
+        pytest.param([X, table({"x": 1}), Y], ["/a"], id="outside, and another"),
+        pytest.param([table({"x": 1}), X], [], id="inside"),
+        pytest.param([table({"x": 1, "middlewares": [print, wrap_own]})], [], id="the row's own"),
+        pytest.param([table({"x": None}), Y], [], id="nothing is said"),
+        pytest.param([table({"x": 1}), X, table({"x": 2})], ["/a"], id="between two tables"),
+        pytest.param([X], [], id="no table"),
+    ],
+)
+def test_rows_that_nobody_reads(specs, paths):
+    assert [row.path for row in unseen_rows(specs, "wrap_x", "x")] == paths
+    if paths:
+        with pytest.raises(ValueError, match="^wrap_x: the row '/a' has x, which only a wrap_x inside wrap_routes sees; put it behind$"):
+            check_seen(specs, "wrap_x", "y", "x")
+    else:
+        check_seen(specs, "wrap_x", "y", "x")

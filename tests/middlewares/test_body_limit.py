@@ -56,6 +56,16 @@ def test_wrong_bounds(bound: Any) -> None:
         body_limit_request({"route": row(bound)}, None)
 
 
+def test_what_a_row_says_is_checked_at_the_start() -> None:
+    def routes(bound: Any) -> Any:
+        return wrap_routes([("/a", ["POST"], measure, {"max_body_bytes": bound})])
+
+    with pytest.raises(ValueError, match="^wrap_body_limit: max_body_bytes of the row '/a' must be a whole number of bytes, not '9'$"):
+        apply_middleware(routes("9"), wrap_body_limit())(standard_not_found)
+    with pytest.raises(ValueError, match="^wrap_body_limit: the row '/a' has max_body_bytes, which only a wrap_body_limit inside wrap_routes sees"):
+        apply_middleware(wrap_body_limit(), routes(9))(standard_not_found)
+
+
 async def test_alone_it_asks_the_row() -> None:
     bare = apply_middleware(wrap_body_limit)(measure)
     assert (await bare({"body": b"12345"}))["body"] == b"5"  # type: ignore[typeddict-item]

@@ -120,6 +120,25 @@ def test_the_halves() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pile", "kind", "complaint"),
+    [
+        ([("/a", {"timeout_s": "5"}), wrap_timeout], TypeError, "wrap_timeout: timeout_s of the row '/a' must be a number, or None for no limit; not '5'"),
+        (
+            [wrap_timeout, ("/a", {"timeout_s": 5})],
+            ValueError,
+            "wrap_timeout: the row '/a' has timeout_s, which only a wrap_timeout inside",
+        ),
+    ],
+    ids=["no number", "nobody reads it"],
+)
+def test_what_a_row_says_is_checked_at_the_start(pile: Any, kind: Any, complaint: str) -> None:
+    layers = [wrap_routes([(layer[0], ["GET"], slow, layer[1])]) if isinstance(layer, tuple) else layer for layer in pile]
+    with pytest.raises(kind) as caught:
+        apply_middleware(*layers)(standard_not_found)
+    assert str(caught.value).startswith(complaint)
+
+
+@pytest.mark.parametrize(
     ("options", "complaint"),
     [
         ({"seconds": -1}, "wrap_timeout: seconds must be above zero, or None for no limit; not -1"),

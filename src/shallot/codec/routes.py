@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 from ..types import Spec
 from .paths import CONVERTERS, Pattern, format_pattern, parse_pattern
 
-__all__ = ["Row", "read_routes", "rows_of", "show_row", "walk_routes"]
+__all__ = ["Row", "check_seen", "layers_over", "read_routes", "rows_of", "show_row", "unseen_rows", "walk_routes"]
 
 _METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]*")  # RFC 9110 9.1, and upper case as all registered ones are
 _FORMS = "a row is (path, methods, handler), (path, methods, handler, data), (prefix, rows) or (prefix, rows, data)"
@@ -81,6 +81,31 @@ def rows_of(specs: Sequence[Spec]) -> list[Row]:
     """
     tables = [spec["options"] for spec in specs if spec["name"] == "wrap_routes"]
     return [row for table in tables for row in read_routes(table["routes"], [*(table.get("converters") or ()), *CONVERTERS])]
+
+
+def unseen_rows(specs: Sequence[Spec], layer: str, key: str) -> list[Row]:
+    """The rows of an ``app.spec`` whose data says something under ``key`` with no ``layer`` between the table and the handler, or in their own
+    ``middlewares``, that would read it.
+
+    >>> specs = [{"name": "wrap_routes", "options": {"routes": [("/a", ["GET"], print, {"auth": True})]}}]
+    >>> len(unseen_rows(specs, "wrap_auth", "auth")), unseen_rows([*specs, {"name": "wrap_auth", "options": {}}], "wrap_auth", "auth")
+    (1, [])
+    """
+    tables = [(specs[place:], rows_of([spec])) for place, spec in enumerate(specs)]
+    return [row for inside, rows in tables for row in rows if row.data.get(key) is not None and not layers_over(inside, row, layer)]
+
+
+def layers_over(specs: Sequence[Spec], row: Row, layer: str) -> list[Spec]:
+    """Those of ``specs`` and of the row's own ``middlewares`` that have the name ``layer``."""
+    own: list[Spec | None] = [getattr(middleware, "spec", None) for middleware in row.data.get("middlewares", ())]
+    return [spec for spec in [*specs, *own] if spec is not None and spec["name"] == layer]
+
+
+def check_seen(specs: Sequence[Spec], layer: str, *keys: str) -> None:
+    """``ValueError`` where a row inside of ``layer`` says something under one of ``keys`` that nobody reads: what a row asks for is never left out silently."""
+    for key in keys:
+        if rows := unseen_rows(specs, layer, key):
+            raise ValueError(f"{layer}: the row {rows[0].path!r} has {key}, which only a {layer} inside wrap_routes sees; put it behind")
 
 
 def _read_row(path: str, written: Sequence[Any], outer: Sequence[Data], converters: Collection[str]) -> Row:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, cast
 
-from ..codec.routes import Row, rows_of
+from ..codec.routes import Row, layers_over, rows_of, unseen_rows
 from ..compose import middleware_factory
 from ..response import problem, with_header
 from ..schemes import Identify, Scheme, asking
@@ -76,8 +76,7 @@ def unguarded_rows(specs: Sequence[Spec]) -> list[Row]:
     >>> [row.path for row in unguarded_rows([{"name": "wrap_routes", "options": {"routes": [("/a", ["GET"], print, {"auth": True})]}}])]
     ['/a']
     """
-    tables = [(specs[place:], rows_of([spec])) for place, spec in enumerate(specs)]
-    return [row for inside, rows in tables for row in rows if row.data.get("auth") is not None and not _guards(inside, row)]
+    return unseen_rows(specs, "wrap_auth", "auth")
 
 
 def open_websockets(specs: Sequence[Spec]) -> list[Row]:
@@ -86,17 +85,11 @@ def open_websockets(specs: Sequence[Spec]) -> list[Row]:
     >>> [row.path for row in open_websockets([{"name": "wrap_routes", "options": {"routes": [("/a", ["WS"], print)]}}])]
     ['/a']
     """
-    outer: list[Spec] = [spec for spec in specs if spec["name"] == "wrap_auth"]
     return [
         row
         for row in rows_of(specs)
-        if "WS" in row.methods and "auth" not in row.data and all(spec["options"].get("default") is None for spec in [*outer, *_guards([], row)])
+        if "WS" in row.methods and "auth" not in row.data and all(spec["options"].get("default") is None for spec in layers_over(specs, row, "wrap_auth"))
     ]
-
-
-def _guards(inside: Sequence[Spec], row: Row) -> list[Spec]:
-    specs: list[Spec | None] = [*inside, *(getattr(middleware, "spec", None) for middleware in row.data.get("middlewares", ()))]
-    return [spec for spec in specs if spec is not None and spec["name"] == "wrap_auth"]
 
 
 def auth_response(status: int, challenges: Sequence[str]) -> Response:

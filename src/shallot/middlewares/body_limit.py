@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from ..body import declared_length
+from ..codec.routes import check_seen, rows_of
 from ..compose import middleware_factory
 from ..errors import BodyTooLarge
-from ..types import Handler, Middleware, NextMiddleware, Response
+from ..types import Handler, Middleware, NextMiddleware, Response, Spec
 
 __all__ = ["body_limit_request", "wrap_body_limit"]
 
@@ -70,7 +71,8 @@ def wrap_body_limit(*, max_bytes: int | None = None) -> Middleware:
     |---|---|---|
     | ``max_bytes`` | the longest body | none: only what rows say |
 
-    A row's data may hold ``max_body_bytes``, where this stands inside ``wrap_routes``; the lower of both holds. A declared ``content-length`` is refused
+    A row's data may hold ``max_body_bytes``, where this stands inside ``wrap_routes`` (outside of it such rows are a ``ValueError``); the lower of both
+    holds. A declared ``content-length`` is refused
     at once; a streamed body is counted while the handler reads it, which then meets ``BodyTooLarge``.
 
     WebSocket: it has no body; nothing happens (messages have ``max_message_bytes``).
@@ -87,4 +89,11 @@ def wrap_body_limit(*, max_bytes: int | None = None) -> Middleware:
 
         return body_limit
 
+    def on_composed(outside: Sequence[Spec], inside: Sequence[Spec]) -> None:
+        for row in rows_of(outside):
+            if (bound := row.data.get("max_body_bytes")) is not None:
+                _check(f"wrap_body_limit: max_body_bytes of the row {row.path!r}", bound)
+        check_seen(inside, "wrap_body_limit", "max_body_bytes")
+
+    setattr(middleware, "on_composed", on_composed)  # noqa: B010  # a function has no typed attributes
     return middleware

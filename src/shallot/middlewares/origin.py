@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from ..codec.authorization import parse_authorization
 from ..codec.origins import format_origin, origin_matcher
-from ..codec.routes import rows_of
+from ..codec.routes import check_seen, rows_of
 from ..compose import middleware_factory
 from ..response import problem
 from ..types import Handler, Middleware, NextMiddleware, Response, Spec
@@ -135,8 +135,7 @@ def wrap_origin(
         for row in rows_of(outside):
             if "origins" in row.data:
                 _allowing(row.data["origins"], f"wrap_origin: the row {row.path!r}")
-        if strays := [row.path for row in rows_of(inside) if "origins" in row.data]:
-            raise ValueError(f"wrap_origin: the row {strays[0]!r} has origins, which only a wrap_origin inside wrap_routes sees; put it behind")
+        check_seen(inside, "wrap_origin", "origins")
 
     setattr(middleware, "on_composed", on_composed)  # noqa: B010
     return middleware

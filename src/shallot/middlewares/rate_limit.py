@@ -10,13 +10,14 @@ from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
+from ..codec.routes import check_seen, rows_of
 from ..compose import middleware_factory
 from ..deadline import DeadlinePassed, within
 from ..errors import CloseWith, Unavailable
 from ..outcomes import with_tap
 from ..rates import Bucket, MemoryRates, Rates, Window, seconds_to_wait
 from ..response import problem, with_header
-from ..types import Handler, Message, Middleware, NextMiddleware, Response, Tap
+from ..types import Handler, Message, Middleware, NextMiddleware, Response, Spec, Tap
 
 try:
     from limits import RateLimitItem, parse_many
@@ -163,6 +164,7 @@ def wrap_rate_limit(
     Counts slide: the window before counts for the part of it that is not over yet. A request over its rate is not counted. Keys are stored hashed.
 
     Reads of a row's data: ``rate_limit``, a name of ``rates``, a rate of the row's own, or ``None``: not counted here; ``message_rate``, a rate or ``None``.
+    Rows that say one of them where this stands outside of ``wrap_routes``, and rates that are none, are a ``ValueError`` at the start.
 
     WebSocket: a handshake is a request, and its 429 the denial. Messages are counted by a tap; timers, feeds and channels are not.
 
@@ -247,6 +249,14 @@ def wrap_rate_limit(
 
         return rate_limit
 
+    def on_composed(outside: Sequence[Spec], inside: Sequence[Spec]) -> None:
+        for row in rows_of(outside):
+            request = {"route": {"path": row.path, "data": row.data}}
+            rates_of(request)
+            message_rates_of(request)
+        check_seen(inside, "wrap_rate_limit", "rate_limit", "message_rate")
+
+    setattr(middleware, "on_composed", on_composed)  # noqa: B010  # a function has no typed attributes
     return middleware
 
 

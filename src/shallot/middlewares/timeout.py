@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..codec.escape import escape_text
+from ..codec.routes import check_seen, rows_of
 from ..compose import middleware_factory
 from ..deadline import DeadlinePassed, within
 from ..response import problem
-from ..types import Handler, Middleware, NextMiddleware, Response
+from ..types import Handler, Middleware, NextMiddleware, Response, Spec
 
 __all__ = ["timeout_of", "timeout_response", "wrap_timeout"]
 
@@ -46,7 +47,8 @@ def wrap_timeout(seconds: float | None = 10, *, status: int = 503) -> Middleware
     | ``seconds`` | for all that is inside of this middleware; ``None``: only where a row says so | 10 |
     | ``status`` | 503, or 504 in a gateway, whose time went by elsewhere (RFC 9110 15.6.5) | 503 |
 
-    Reads ``timeout_s`` of a row's data: seconds, or ``None`` for no limit. The app's own limit ``response_s`` (60) still holds around it.
+    Reads ``timeout_s`` of a row's data: seconds, or ``None`` for no limit. Rows that say it where this stands outside of ``wrap_routes`` are a
+    ``ValueError``. The app's own limit ``response_s`` (60) still holds around it.
     It bounds the time until the response, not its stream. What is cancelled may clean up (``finally``), for which nothing waits longer than it takes; a plain
     ``def`` handler goes on in its thread, unheard. A cancellation that comes from outside is passed on.
 
@@ -77,6 +79,12 @@ def wrap_timeout(seconds: float | None = 10, *, status: int = 503) -> Middleware
 
         return timeout
 
+    def on_composed(outside: Sequence[Spec], inside: Sequence[Spec]) -> None:
+        for row in rows_of(outside):
+            _check_seconds(f"timeout_s of the row {row.path!r}", row.data.get("timeout_s"))
+        check_seen(inside, "wrap_timeout", "timeout_s")
+
+    setattr(middleware, "on_composed", on_composed)  # noqa: B010  # a function has no typed attributes
     return middleware
 
 
