@@ -433,7 +433,7 @@ class World:
         said = [int(event["text"]) for event in server.sent if event["type"] == "websocket.send" and str(event.get("text")).isdigit()]
         expected = [number for number in range(1, seen.said + 1) if number in said or (number in seen.sure and not (seen.taps and number % 7 == 6))]
         assert said == expected[: len(said)] and not (seen.taps and [number for number in said if number % 7 == 6]), f"said out of order: {said}"
-        assert "too late" not in [event.get("text") for event in [*server.sent, *server.late]]
+        assert "too late" not in [event.get("text") for event in [*server.sent, *server.late]], "an effect was performed while the handler was being closed"
         assert server.most_unread <= MAX_UNREAD + 1 or not seen.taken, f"{server.most_unread} held unread"
         self.look_at_closes(accepted)
         assert not (odd := [line for line in logged if not LOGGED.fullmatch(line)]), odd
