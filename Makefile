@@ -69,9 +69,9 @@ load: $(VENV)/.dev  ## 10,000 open sockets on one process, and others that come 
 mutation: $(VENV)/.dev  ## does each test file notice when its module is wrong? TARGETS="codec/cookies.py" for some
 	$(BIN)/python tools/mutation.py $(TARGETS)
 
-cycles: $(VENV)/.dev  ## 100,000 subscriptions that come and go, and 100,000 steps of the model of channels
+cycles: $(VENV)/.dev  ## 100,000 subscriptions that come and go, and the models of channels and of presence, for 100,000 and 5,000 steps
 	SHALLOT_CYCLES=100000 $(BIN)/python -m pytest tests/channels/test_bounds.py -s
-	SHALLOT_MODEL_STEPS=100000 $(BIN)/python -m pytest tests/channels/test_model.py
+	SHALLOT_MODEL_STEPS=100000 $(BIN)/python -m pytest tests/channels/test_model.py tests/channels/test_presence_model.py
 
 memory: $(VENV)/.dev  ## 5,000 idle sockets on uvicorn, against a hand-written ASGI function
 	$(BIN)/python -m benchmarks.idle_memory

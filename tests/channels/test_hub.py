@@ -479,6 +479,22 @@ async def test_stop_ends_all_readers():
 
 
 @virtual_time
+async def test_a_stop_that_is_cancelled_ends_all_tasks():
+    backend = Unruly()
+    async with running(backend) as hub:
+        await hub.hold("here", 1)
+        await hub.attendance.enter("here", "ann", b'{"id":"ann"}', 1)
+        backend.freeze()
+        stopping = asyncio.create_task(hub.stop())
+        await asyncio.sleep(0.5)
+        stopping.cancel()
+        await asyncio.wait([stopping])
+        assert stopping.cancelled()
+        assert hub._tasks == set()
+        backend.thaw()
+
+
+@virtual_time
 async def test_an_old_channel_is_let_go_when_there_is_a_new_one_of_its_name():
     async with running() as hub:
         old = await hub.hold("a", 1)

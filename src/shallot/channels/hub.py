@@ -66,13 +66,15 @@ class Hub:
         for channel in list(self.channels.values()):
             for reader in list(channel.readers):
                 reader.finish(1012, "")
-        await self.attendance.resign()
-        self.line.end()
-        while self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks)
-        self.line.fresh()
+        try:
+            await self.attendance.resign()
+        finally:
+            self.line.end()
+            while self._tasks:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.wait(self._tasks)
+            self.line.fresh()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
