@@ -10,6 +10,7 @@ from weakref import WeakSet, WeakValueDictionary
 
 from ..codec.forwarded import plain_address
 from ..compose import middleware_factory
+from ..outcomes import with_tap
 from ..request import client_host, is_websocket
 from ..response import problem, with_header
 from ..resuming import wants_events
@@ -89,8 +90,7 @@ def connection_limit_response(response: Response, slot: Slot) -> Response:
     if response["status"] != 101 or "websocket" not in response:
         slot.leave()
         return response
-    conversation = response["websocket"]
-    return {**response, "websocket": {**conversation, "taps": [*conversation["taps"], {"end": lambda scope: slot.leave()}]}}
+    return with_tap(response, {"end": lambda scope: slot.leave()})
 
 
 @middleware_factory

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from ..compose import middleware_factory
 from ..contract import effect_faults, message_faults, request_faults, response_faults
+from ..outcomes import with_tap
 from ..types import Handler, Layer, Middleware, NextMiddleware, Response, Tap
 
 __all__ = ["lint_layers", "lint_request", "lint_response", "lint_tap", "wrap_lint"]
@@ -73,7 +74,7 @@ def wrap_lint(place: str = "") -> Middleware:
     def middleware(next_middleware: NextMiddleware) -> NextMiddleware:
         async def lint(handler: Handler, request: Any) -> Response:
             response = await next_middleware(handler, lint_request(request, outside))
-            return _with_tap(lint_response(response, request, inside), lint_tap(outside, yielding))
+            return with_tap(lint_response(response, request, inside), lint_tap(outside, yielding))
 
         return lint
 
@@ -169,13 +170,6 @@ def _watched_tap(tap: Tap, name: str) -> Tap:
 
     tables = {"message": message_faults, "effect": effect_faults}
     return cast(Tap, {**tap, **{key: checked(key, faults) for key, faults in tables.items() if key in tap}})
-
-
-def _with_tap(response: Response, tap: Tap) -> Response:
-    if "websocket" not in response:
-        return response
-    conversation = response["websocket"]
-    return {**response, "websocket": {**conversation, "taps": [*conversation["taps"], tap]}}
 
 
 def _copy(response: Any) -> dict[str, Any]:

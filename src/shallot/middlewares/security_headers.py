@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from ..codec.headers import find_header, format_headers
+from ..codec.headers import format_headers
 from ..compose import middleware_factory
 from ..types import Handler, Middleware, NextMiddleware, Response
 
@@ -50,7 +50,8 @@ def security_headers_response(response: Response, request: Mapping[str, Any], he
     {'status': 200, 'headers': {'x-a': 'b', 'X-Frame-Options': 'DENY'}}
     """
     given = response.get("headers") or {}
-    added = {name: value for name, value in headers.items() if find_header(given, name) is None}
+    there = {name.lower() for name in given}
+    added = {name: value for name, value in headers.items() if name not in there}
     if any(_NONCE in value for value in added.values()):
         nonce = request.get("csp_nonce") or secrets.token_urlsafe(16)  # an answer of the core may come before the request got one
         added = {name: value.replace(_NONCE, nonce) for name, value in added.items()}

@@ -12,6 +12,7 @@ from ..codec.cookies import format_cookie, parse_cookies
 from ..codec.headers import find_header, with_header, with_vary
 from ..compose import middleware_factory
 from ..errors import CloseWith
+from ..outcomes import with_tap
 from ..sending import close_stream
 from ..sessions.keeping import Keeper, Outcome, commit, load
 from ..sessions.record import SessionStore
@@ -207,5 +208,4 @@ def _watched(response: Response, request: Any, session: Session) -> Response:
             raise CloseWith(1008, "session ended")
         return value
 
-    conversation = response["websocket"]
-    return {**response, "websocket": {**conversation, "taps": [*conversation["taps"], {"message": check, "effect": check}]}}
+    return with_tap(response, {"message": check, "effect": check})

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..codec.transcripts import SECRETS, IsSecret, drop_objects, encode_value, format_record, redact, redact_query, secret_matcher
 from ..compose import middleware_factory
+from ..outcomes import with_tap
 from ..types import Handler, Middleware, NextMiddleware, Response, Tap
 
 __all__ = ["transcript_request", "wrap_transcript"]
@@ -64,8 +65,7 @@ def wrap_transcript(write: Callable[[str], object], *, secrets: Sequence[str] = 
             conversation = response.get("websocket")
             if conversation is None:
                 return response
-            tap = _tap(write, is_secret, conversation["handler"], conversation["params"])
-            return {**response, "websocket": {**conversation, "taps": [*conversation["taps"], tap]}}
+            return with_tap(response, _tap(write, is_secret, conversation["handler"], conversation["params"]))
 
         return transcript
 
