@@ -55,6 +55,8 @@ def plain(body: bytes, status: int = 200, content_type: str = "text/plain; chars
         (json(["ä"], 200, False, "ISO-8859-1"), plain(b'["\xe4"]', content_type="application/json; charset=ISO-8859-1")),
         (json(["ä"], encoding="utf-16-le"), plain('["ä"]'.encode("utf-16-le"), content_type="application/json; charset=utf-16-le")),
         (problem(404), plain(b'{"type":"about:blank","title":"Not Found","status":404}', 404, "application/problem+json")),
+        (problem(413), plain(b'{"type":"about:blank","title":"Content Too Large","status":413}', 413, "application/problem+json")),
+        (problem(422), plain(b'{"type":"about:blank","title":"Unprocessable Content","status":422}', 422, "application/problem+json")),
         (problem(599), plain(b'{"type":"about:blank","title":"Error","status":599}', 599, "application/problem+json")),
         (problem(400, ""), plain(b'{"type":"about:blank","title":"","status":400}', 400, "application/problem+json")),
         (

@@ -80,7 +80,7 @@ def json(data: Any, status: int = 200, ensure_ascii: bool = False, encoding: str
 
 
 def problem(status: int, title: str | None = None, **members: Any) -> Response:
-    """An error as ``application/problem+json`` (RFC 9457). ``title`` is the status' own phrase by default.
+    """An error as ``application/problem+json`` (RFC 9457). ``title`` is the status' own phrase (RFC 9110) by default.
 
     ``members`` are ``detail``, ``type`` (``about:blank`` by default), ``instance`` and any of your own.
 
@@ -94,7 +94,9 @@ def problem(status: int, title: str | None = None, **members: Any) -> Response:
     return {"status": status, "body": body, "headers": {"content-type": "application/problem+json", "content-length": f"{len(body)}"}}
 
 
-_PHRASES: Mapping[int, str] = {status.value: status.phrase for status in HTTPStatus}
+_RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+"""By RFC 9110; Python before 3.13 has the older names."""
+_PHRASES: Mapping[int, str] = {**{status.value: status.phrase for status in HTTPStatus}, **_RENAMED}
 
 
 def respond404(message: str = "Not Found") -> Response:
