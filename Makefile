@@ -60,7 +60,7 @@ churn: system $(VENV)/.dev  ## 10,000 sockets opened and killed on a real server
 faults: system $(VENV)/.dev  ## what channels lose, repeat and tell of when links and brokers fail: full loads, and the table
 	LIVE_FAULTS=full $(BIN)/python -m pytest tests/live/test_channel_faults.py -q -s
 
-soak: $(VENV)/.dev  ## 2,000 sockets and 200 requests a second through a proxy that does harm; MINUTES=10 SERVER=granian SOCKETS=500 for others
+soak: $(VENV)/.dev  ## 2,000 sockets and 200 requests a second through a proxy that does harm; MINUTES=15 SERVER=granian SOCKETS=500 for others
 	$(BIN)/python -m tests.live.soak --minutes $(MINUTES) --sockets $(SOCKETS) --server $(SERVER)
 
 load: $(VENV)/.dev  ## 10,000 open sockets on one process, and others that come and go meanwhile; SERVERS="uvicorn hypercorn granian"

@@ -1,4 +1,4 @@
-"""The soak in short; ``make soak MINUTES=10`` is the long one. And a soak of what must not pass, for one that finds nothing proves nothing."""
+"""The soak in short; ``make soak MINUTES=15`` is the long one. And a soak of what must not pass, for one that finds nothing proves nothing."""
 
 from __future__ import annotations
 
