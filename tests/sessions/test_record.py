@@ -101,6 +101,7 @@ def test_is_same(one: Any, other: Any, same: bool) -> None:
         pytest.param({"a": 1}, {"a": 1, "b": 1}, {}, {"b": 1}, id="removed there"),
         pytest.param({"a": 1}, {"a": 2}, {}, {"a": 2}, id="removed there, changed here"),
         pytest.param({"a": 1}, {"a": True}, {"a": 1}, {"a": True}, id="another JSON"),
+        pytest.param({"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 1, "b": 1}, {"a": 1, "b": 2}, id="what nobody changed stays"),
     ],
 )
 def test_merge(before: Any, after: Any, current: Any, expected: Any) -> None:
