@@ -36,6 +36,15 @@ async def hear(scope: Any, receiver: Any, key: str) -> AsyncIterator[Any]:
                 yield publish(f"{key}:a", said)
 
 
+async def hear_many(scope: Any, receiver: Any, key: str, count: int) -> AsyncIterator[Any]:
+    for number in range(count):
+        place = yield subscribe(f"{key}:{number}", cursor=scope.get("cursor"))
+        yield ws_send_json({"type": "subscribed", "channel": f"{key}:{number}", **place})
+    async for message in receiver:
+        if isinstance(message, dict) and message["type"] == "channel.gap":
+            yield ws_send_json(message)
+
+
 async def no_sockets(scope: Any) -> Any:
     """As behind a proxy that lets none through."""
     return text("no", 403) if scope["type"] == "websocket" else ws_accept()
@@ -54,6 +63,7 @@ routes: list[Any] = [
     script_route,
     ("/numbers/{key}", ["WS", "GET"], websocket(hear)),
     ("/events/{key}", ["WS", "GET"], websocket(on_connect=no_sockets)(hear)),
+    ("/many/{key}/{count:int}", ["WS"], websocket(hear_many)),
     ("/tell/{key}/{channel}/{number:int}", ["POST"], tell),
 ]
 url = os.environ.get("REDIS_URL")

@@ -100,6 +100,18 @@ async def test_what_was_said_before_the_first_message_is_not_lost(server: Server
         await here.until("seen.length == 2")
 
 
+async def test_of_more_channels_than_a_url_holds_the_rest_is_told_of_a_gap(server: Server) -> None:
+    names = "[...new URLSearchParams(room.cursor).keys()]"
+    async with browse(server) as here:
+        await here.begin("/many/k/300")
+        await here.until(f"room.state == 'open' && {names}.includes('k:299')")
+        assert await here.value("room.cursor.length") <= 2048
+        kept = await here.value(names)
+        assert "" in kept and len(kept) < 100
+        here.proxy.cut()
+        await here.until(f"told.filter(([type]) => type == 'gap').length == {300 - (len(kept) - 1)}")
+
+
 async def test_what_comes_twice_is_heard_once(server: Server) -> None:
     async with browse(server) as here:
         await here.begin("/numbers/k?twice=1")

@@ -10,6 +10,7 @@
 // {data, text}, gap (the message), unsent (a list), state {state, code, reason, wait in ms}, close {code, reason}.
 
 const SEEN = 1000 // messages that are known again
+const MOST = 1900 // characters of all cursors together: they travel in a URL, and the server reads 2,048
 const STEADY = 5000 // ms after which a connection counts as a good one
 
 const DEFAULTS = {
@@ -51,6 +52,16 @@ export class Connection extends EventTarget {
   #adopt(cursor) {
     this.#places = new Map(cursor?.includes("=") ? new URLSearchParams(cursor) : [])
     this.#cursor = cursor
+  }
+
+  /** Those that moved last are kept at the end. Where there are too many, the first are dropped, and "?" stands for them: the server tells of a gap. */
+  #move(channel, cursor) {
+    const places = this.#places, known = places.delete(channel)
+    places.set(channel, cursor)
+    while (!known && places.size > 2 && this.cursor.length > MOST) {
+      places.delete([...places.keys()].find((name) => name))
+      places.set("", "?")
+    }
   }
 
   /** How many messages wait to be sent. */
@@ -114,7 +125,7 @@ export class Connection extends EventTarget {
     if (lastEventId) this.#adopt(lastEventId)
     if (channel && cursor) {
       if (isMessage && this.#seen.has(place)) return
-      if (!lastEventId) this.#places.set(channel, cursor)
+      if (!lastEventId) this.#move(channel, cursor)
       if (isMessage) this.#seen.add(place)
       if (this.#seen.size > SEEN) this.#seen.delete(this.#seen.values().next().value)
     }
