@@ -14,7 +14,6 @@ ERROR = LookupError("x")
 @pytest.mark.parametrize(
     ("failure", "left", "cut", "cancelled", "expected"),
     [
-        (None, None, None, False, True),
         (CloseWith(4000), None, None, False, True),
         (ERROR, None, None, False, False),
         (WSDisconnect(), LEFT, None, False, True),
@@ -24,7 +23,7 @@ ERROR = LookupError("x")
         (CancelledError(), None, None, True, True),
         (ERROR, LEFT, None, False, False),
     ],
-    ids=["end", "close with", "error", "left", "left, it says", "cancelled by nobody", "cut", "cancelled", "error after leaving"],
+    ids=["close with", "error", "left", "left, it says", "cancelled by nobody", "cut", "cancelled", "error after leaving"],
 )
 def test_is_expected(failure, left, cut, cancelled, expected):
     assert is_expected(failure, left, cut, cancelled) is expected

@@ -1254,6 +1254,16 @@ async def test_a_task_group_that_failed_while_it_was_left_is_no_cancellation(cap
 
 
 @virtual_time
+async def test_a_key_that_a_middleware_would_have_put_there_is_noted(caplog):
+    async def handler(scope, receiver):
+        yield ws_send(scope["identity"])
+
+    hall = await Hall(handler).run()
+    assert hall.sent == [close(1011)]
+    assert "if that was request['identity']: wrap_auth puts it there" in caplog.text
+
+
+@virtual_time
 async def test_a_task_group_that_failed_in_a_hook_is_no_cancellation():
     async def fail():
         raise LookupError

@@ -34,8 +34,10 @@ async def test_a_resource_brings_kinds_and_takes_them_along():
     table.add(kinds, where="resource 'channels'")
     assert await table.perform({"type": "channel.publish", "channel": "c"}, {}) == ("c", False)
     table.remove(kinds)
-    with pytest.raises(ValueError, match=r"no effect has the type 'channel.publish'; known are feed.close, .*websocket.send; add your own"):
+    with pytest.raises(ValueError, match=r"no effect has the type 'channel.publish'; known are feed.close, .*websocket.send; add build_server\(resources="):
         table.find("channel.publish")
+    with pytest.raises(ValueError, match=r"add your own with build_server\(effects={'chanel.publish': ...}\)"):
+        table.find("chanel.publish")
 
 
 @pytest.mark.parametrize("effect", [ws_send("x"), after(1, "x"), {"type": "s"}, {"type": "u"}], ids=["send", "timer", "subscribe", "unsubscribe"])

@@ -101,6 +101,9 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
         raise TypeError(f"@websocket: {handler.__qualname__} is a plain generator; write 'async def {handler.__name__}'")
     name = getattr(handler, "__qualname__", repr(handler))
     check_limits(cast("Mapping[str, object]", limits), where=f"@websocket {name}", local=True)
+    for key, hook in {"on_connect": on_connect, "on_disconnect": on_disconnect, "on_close": on_close}.items():
+        if hook is not None and not callable(hook):
+            raise TypeError(f"@websocket {name}: {key} must be a function of the scope, got {hook!r}")
     greet = None if on_connect is None else as_handler(on_connect)
     hooks = cast(Hooks, {key: as_handler(hook) for key, hook in (("on_disconnect", on_disconnect), ("on_close", on_close)) if hook is not None})
     told: set[str] = set()  # subprotocols already complained about

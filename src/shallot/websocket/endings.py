@@ -40,13 +40,13 @@ CUTS: Mapping[str, Ending] = {
 """Why the engine itself ends a conversation. ``blocked``: the client does not take what we send, so no frame would get through."""
 
 
-def is_expected(failure: BaseException | None, left: tuple[int, str] | None, cut: str | None, cancelled: bool) -> bool:
-    """May a handler end like this without anybody hearing of it? ``failure`` is what it raised; ``None``: it ended by itself."""
+def is_expected(failure: BaseException, left: tuple[int, str] | None, cut: str | None, cancelled: bool) -> bool:
+    """May a handler raise ``failure`` without anybody hearing of it?"""
     if isinstance(failure, CancelledError):
         return cancelled or cut is not None
     if isinstance(failure, WSDisconnect):
         return left is not None
-    return failure is None or isinstance(failure, CloseWith)
+    return isinstance(failure, CloseWith)
 
 
 def ending_of(failure: BaseException | None, left: tuple[int, str] | None, cut: str | None, cancelled: bool) -> Ending:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
 from ..errors import CloseWith, EffectRefused, WSDisconnect, real_error
+from ..failures import add_cure
 from ..types import AllLimits, Conversation, Event, Receive, Send
 from .endings import LEFT, ending_of, is_expected
 from .farewell import part
@@ -162,7 +163,8 @@ class Talk(Cancellable):
     def _farewell(self, failure: BaseException | None, cancelled: bool) -> Coroutine[Any, Any, None]:
         """What is owed at the end, to be awaited."""
         receiver = self._receiver
-        if not is_expected(failure, receiver.left, self._cut, cancelled):
+        if failure is not None and not is_expected(failure, receiver.left, self._cut, cancelled):
+            add_cure(failure)
             log.error("%s: the conversation failed", self._name, exc_info=failure)
         ending = ending_of(receiver.trouble or failure, receiver.left, self._cut, cancelled)
         if self._dropped or receiver.discarded:

@@ -15,6 +15,8 @@ __all__ = ["CONVERSATION_KINDS", "EffectTable", "NoMailbox"]
 
 CONVERSATION_KINDS = frozenset({"websocket.send", "websocket.close"})
 """What only a conversation's own yield can do."""
+BROUGHT = {"channel": 'build_server(resources={"channels": memory_channels()})'}
+"""Where kinds come from that no app has by itself, by what stands before the dot."""
 
 
 class EffectTable:
@@ -44,7 +46,8 @@ class EffectTable:
         function = self._functions.get(kind)
         if function is None:
             known = ", ".join(sorted({*self._functions, *CONVERSATION_KINDS}))
-            raise ValueError(f"no effect has the type {kind!r}; known are {known}; add your own with build_server(effects={{{kind!r}: ...}})")
+            cure = BROUGHT.get(kind.partition(".")[0], f"your own with build_server(effects={{{kind!r}: ...}})")
+            raise ValueError(f"no effect has the type {kind!r}; known are {known}; add {cure}")
         return function
 
     async def perform(self, effect: AnyEffect, scope: Any) -> Any:
