@@ -84,13 +84,12 @@ at most 300 bytes for an idle subscription.
 
 * **A frame for each message.** In bursts that is so. One at a time it is not, on uvicorn: each message wakes a thousand tasks, each through the ten coroutines
   that a conversation stands in, and the processor's caches hold none of them any more when their turn comes; the loop by hand stays in one small piece of
-  code, and waits for whoever reads slowly. Every framework with a task for each socket pays this; ours pays least.
+  code, and waits for whoever reads slowly. Every design with a task for each socket pays this, a queue for each by hand too.
 * **On granian** the loop by hand waits for each send's answer from another thread, so that whoever sends from many tasks is faster than it.
 * **Batches** gain what they join: with one message under way there is nothing to join.
 * **A reader that reads nothing** stops the loop by hand for everybody until the server drops it. Ours falls behind alone, and is closed when it is too far.
-* **An idle subscription** is a reader of 152 bytes, its way to wake the mailbox, and its name in the tables. The first of a conversation brings the mailbox,
-  and a task that listens to the client meanwhile: without them a conversation cannot hear two sides. Next to what uvicorn holds for a socket that is little,
-  and it is more than we wanted."""
+* **An idle subscription** is a reader of 152 bytes, its way to wake the mailbox, and its places in two tables. The first of a conversation also brings the
+  mailbox, and a task that listens to the client meanwhile: without them a conversation cannot hear two sides. Next to what uvicorn holds for a socket that is little."""
 
 
 NOTES = {"timing": AIMS_NOTE, "fanout": FANOUT_NOTE}
