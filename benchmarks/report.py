@@ -89,7 +89,8 @@ at most 300 bytes for an idle subscription.
 * **Batches** gain what they join: with one message under way there is nothing to join.
 * **A reader that reads nothing** stops the loop by hand for everybody until the server drops it. Ours falls behind alone, and is closed when it is too far.
 * **An idle subscription** is a reader of 152 bytes, its way to wake the mailbox, and its places in two tables. The first of a conversation also brings the
-  mailbox, and a task that listens to the client meanwhile: without them a conversation cannot hear two sides. Next to what uvicorn holds for a socket that is little."""
+  mailbox, and a task that listens to the client meanwhile: without them a conversation cannot hear two sides. Next to what uvicorn holds for a socket that is
+  little."""
 
 
 NOTES = {"timing": AIMS_NOTE, "fanout": FANOUT_NOTE}
