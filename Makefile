@@ -31,7 +31,7 @@ run-cluster: $(VENV)/.dev  ## serve it twice, behind a Redis of its own: kill on
 	@$(BIN)/python tools/cluster.py
 
 test: system check $(VENV)/.autobahn  ## everything: style, types, unit tests with coverage, documentation, real servers and browsers
-	$(BIN)/python -m pytest --cov
+	+$(MAKE) --no-print-directory --jobs=2 --output-sync=target live unit
 
 check: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,15 +40,25 @@ class Trial(NamedTuple):
 def trial(server: str, by: Judge, folder: Path, *, groups: Sequence[str] = GROUPS, cases: Sequence[str] = (), without: Sequence[str] = ()) -> Trial:
     """Both at the same time, each on a server of its own, so that neither has a quieter machine than the other."""
     wanted = cases or [f"{group}.*" for group in groups]
+    with _serving(server, folder) as ports:
+        return _ask(by, ports, wanted, without, folder)
+
+
+@contextmanager
+def _serving(server: str, folder: Path) -> Iterator[Sequence[int]]:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         serve(server, "tests.autobahn.app:raw", folder / "raw.log") as raw,
         serve(server, "tests.autobahn.app:ours", folder / "ours.log") as ours,
     ):
-        runs = [judge(by, each.port, wanted, without, folder / echo) for echo, each in zip(ECHOES, (raw, ours), strict=True)]
-        for run in runs:
-            next(run)
-        return Trial({echo: next(run) for echo, run in zip(ECHOES, runs, strict=True)})
+        yield raw.port, ours.port
+
+
+def _ask(by: Judge, ports: Sequence[int], wanted: Sequence[str], without: Sequence[str], folder: Path) -> Trial:
+    runs = [judge(by, port, wanted, without, folder / echo) for echo, port in zip(ECHOES, ports, strict=True)]
+    for run in runs:
+        next(run)
+    return Trial({echo: next(run) for echo, run in zip(ECHOES, runs, strict=True)})
 
 
 def never_of_raw(server: str, by: Judge, folder: Path, told: Trial) -> dict[str, tuple[Verdict | None, Verdict | None]]:
@@ -55,13 +66,12 @@ def never_of_raw(server: str, by: Judge, folder: Path, told: Trial) -> dict[str,
     open_still = {case: ours for case, (raw, ours) in told.differing.items() if raw in TIMELY and ours in TIMELY}
     excused: set[str] = set()
     if open_still:
-        with serve(server, "tests.autobahn.app:raw", folder / "again.log") as raw:
+        with _serving(server, folder / "again") as ports:
             for number in range(PATIENCE):
                 if not open_still:
                     break
-                run = judge(by, raw.port, [*open_still], [], folder / f"again-{number}")
-                next(run)
-                same = {case for case, verdict in next(run).items() if verdict == open_still[case]}
+                again = _ask(by, ports, [*open_still], [], folder / f"again-{number}")  # of both: alone, raw ASGI would have a quieter machine than before
+                same = {case for case, verdict in again.verdicts["raw"].items() if verdict == open_still[case]}
                 excused |= same
                 open_still = {case: ours for case, ours in open_still.items() if case not in same}
     return {case: verdicts for case, verdicts in told.differing.items() if case not in excused}

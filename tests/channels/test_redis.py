@@ -15,7 +15,7 @@ from shallot.errors import Unavailable
 from shallot.testing import channels_suite
 from shallot.testing.channels_aids import KEPT, Recorder, until
 
-from ..live.brokers import Redis
+from ..live.brokers import Redis, free_port
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -29,7 +29,7 @@ def redis() -> Iterator[Redis]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Redis]:
     """A cluster of one node: it has all slots, and refuses a script whose keys are not in one."""
-    with Redis("--cluster-enabled", "yes") as running:
+    with Redis("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as running:
         running.say("CLUSTER ADDSLOTSRANGE 0 16383")
         deadline = time.monotonic() + 20
         while "cluster_state:ok" not in running.say("CLUSTER INFO"):
