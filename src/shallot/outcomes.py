@@ -122,7 +122,7 @@ class WatchedStream(AsyncIterator[bytes]):
         except StopAsyncIteration:
             self._end(True)
             raise
-        except BaseException:
+        except BaseException:  # a cancellation, too, is an end
             self._end(False)
             raise
         self._size += len(chunk)

@@ -32,6 +32,7 @@ def used() -> int:
 
 @pytest.mark.timeout(60 + CYCLES // 200)
 @pytest.mark.parametrize("is_same", [True, False], ids=["one-channel", "each-its-own"])
+@virtual_time
 async def test_I2_I6_subscribe_and_leave_and_nothing_is_left(is_same):
     async with memory_channels({"here:*": {"presence": True}}, grace_s=0.0) as channels:
         perform = channels.effects

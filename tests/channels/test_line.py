@@ -51,7 +51,7 @@ class Wire:
         self.sinks.append(sink)
         try:
             yield self
-        except BaseException:
+        except BaseException:  # a link that swallows its own cancellation is what some tests are about
             if not self.swallow:
                 raise
         finally:

@@ -177,7 +177,7 @@ async def test_a_write_that_fails_is_the_end() -> None:
         async def fail(packed: Any, check_health: bool) -> None:
             raise Gone("broken pipe")
 
-        connection.send_packed_command = fail  # type: ignore[method-assign]
+        connection.send_packed_command = fail  # type: ignore[method-assign]  # a connection that breaks while it writes
         with pytest.raises(LinkLost, match="broken pipe"):
             await wire.ask(("A",))
         assert len(sink.losses) == 1

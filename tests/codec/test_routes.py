@@ -174,7 +174,8 @@ def table(data):
 
 
 def wrap_own(next_middleware):
-    raise NotImplementedError
+    """Is read, never called."""
+    return next_middleware
 
 
 wrap_own.spec = {"name": "wrap_x", "options": {}}

@@ -51,7 +51,7 @@ class DyingBackend(MemoryBackend):
     is_dead = False
 
     @asynccontextmanager
-    async def connect(self, sink: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def connect(self, sink: Any) -> AsyncIterator[Any]:  # type: ignore[override]  # a generator of links, which wraps the parent's
         if self.is_dead:
             raise ConnectionRefusedError("the broker is down")
         async with super().connect(sink) as link:

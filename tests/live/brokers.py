@@ -48,7 +48,7 @@ class Broker(ABC):
         try:
             self.prepare()
             self.start()
-        except BaseException:
+        except BaseException:  # a time-out of the test, too: who does not get in is not let out, and the broker would live on
             self.__exit__()
             raise
         return self

@@ -110,7 +110,7 @@ class Hub:
         try:
             if channel.ready is not None:
                 await within(seconds, channel.ready.wait())
-        except BaseException as error:
+        except BaseException as error:  # a cancellation, too: whoever does not get the channel holds none
             channel.users -= 1
             channel.drop()
             if isinstance(error, DeadlinePassed):
@@ -254,7 +254,7 @@ class Hub:
         try:
             crowd.expect()
             listed = await self.ask(lambda link: link.members(channel.name), ASK_S)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation, too: the crowd would expect for ever, and never be compared again
             crowd.give_up()
             if not isinstance(error, Unavailable):
                 raise

@@ -162,7 +162,7 @@ class Attendance:
                 if self._renewed_at is None:
                     await self._hall.ask(self._renew, seconds)
                 await self._hall.ask(lambda link: link.join(channel, self._hall.node, {member: data}), seconds)
-            except BaseException:
+            except BaseException:  # a cancellation, too: who did not come in is nobody's member
                 self.depart(channel, member)
                 if own[member][0]:  # another socket of the member's relies on this one: say again who is here
                     self._renewed_at = None
@@ -253,7 +253,7 @@ class Attendance:
         for channel, members in due.items():
             try:
                 await within(CALL_S, link.leave(channel, self._hall.node, members))
-            except BaseException:
+            except BaseException:  # a cancellation, too: what the backend was not told is told again
                 for other, lost in due.items():
                     for member, data in lost.items():
                         self._own[other].setdefault(member, (0, data))

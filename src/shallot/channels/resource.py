@@ -84,7 +84,7 @@ class Channels:
         try:
             async with asyncio.timeout(self._start_s):
                 await hub.is_up.wait()
-        except BaseException as error:
+        except BaseException as error:  # a cancellation, too: who does not get in is not let out, and the hub's tasks would stay
             await self.__aexit__(None, None, None)
             if isinstance(error, TimeoutError):
                 raise Unavailable(f"the channels' backend cannot be reached: {hub.line.failure!r}") from error

@@ -83,7 +83,7 @@ async def open_reader(
     if wish.member is not None:
         try:
             await _appear(hub, channel, wish, wish.member, seconds)
-        except BaseException:
+        except BaseException:  # a cancellation, too: the caller has no reader yet that it could close
             await end(reader)
             raise
         if reader in channel.readers:

@@ -135,7 +135,7 @@ def wrap_connection_limit(
                 return with_header(problem(slot), "retry-after", str(retry_after_s))
             try:
                 return connection_limit_response(await next_middleware(handler, request), slot)
-            except BaseException:
+            except BaseException:  # a cancellation, too: no conversation came of it that would give the slot back
                 slot.leave()  # now, not when the last traceback that holds this frame is gone
                 raise
 

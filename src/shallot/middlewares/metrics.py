@@ -191,7 +191,7 @@ def wrap_metrics(registry: CollectorRegistry, *, namespace: str = "shallot") -> 
             meters.running.inc()
             try:
                 response = await next_middleware(handler, request)
-            except BaseException as error:
+            except BaseException as error:  # a cancellation, too, is an outcome: nobody was answered, or 503
                 meters.count_request(request, outcome_of_error(error, request, began))
                 raise
             finally:

@@ -172,7 +172,7 @@ def wrap_session(
                     rotate=bool(response.get("rotate_session")),
                     refresh=current.is_touched or not _is_public(response),
                 )
-            except BaseException:
+            except BaseException:  # a cancellation, too: the response goes to nobody, and its stream would stay open
                 await close_stream(response.get("stream"), seconds=_CLOSE_STREAM_S)
                 raise
             answer = session_response(response, current, outcome, options)

@@ -154,5 +154,5 @@ def sweep(loop: asyncio.AbstractEventLoop, *, patience_s: float = 1) -> None:
         if left:
             loop.run_until_complete(asyncio.wait(left, timeout=patience_s))
     for task in asyncio.all_tasks(loop):
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # it will be, and that is known
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # private, but there is no other way to say: it will be destroyed while pending, and that is known
     loop.run_until_complete(loop.shutdown_asyncgens())

@@ -108,7 +108,7 @@ class SharedMailbox(Mailbox):
         try:
             self.on_open()
             source.open(Wake(self, key), bound)
-        except BaseException:
+        except BaseException:  # whatever it is: what was not opened is not there
             del self._sources[key]
             raise
 
