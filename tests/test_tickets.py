@@ -12,16 +12,11 @@ from hypothesis import strategies as some
 
 from shallot.tickets import memory_tickets
 
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from .clock import Clock
 
 
 def test_G5_a_ticket_opens_once_and_soon() -> None:
-    clock = Clock()
+    clock = Clock(100)
     tickets = memory_tickets(clock=clock)
     one, two, three = (tickets.issue(who) for who in ("ann", {"name": "bob"}, "cid"))
     clock.now += 29.9
@@ -56,7 +51,7 @@ def test_the_oldest_goes_for_a_new_one() -> None:
 
 
 def test_expired_ones_make_room() -> None:
-    clock = Clock()
+    clock = Clock(100)
     tickets = memory_tickets(seconds=1, max_tickets=2, clock=clock)
     tickets.issue("old")
     clock.now += 0.5

@@ -20,18 +20,13 @@ from shallot.sessions.memory import memory_store
 from shallot.sessions.session import Session
 from shallot.testing import Denied, client
 
+from ..clock import Clock
+
 SECRET = "0123456789abcdef0123456789ABCDEF"
 NAME = "__Host-session"
 ATTRIBUTES = "Max-Age=1209600; Path=/; Secure; HttpOnly; SameSite=Lax"
 DELETED = f"{NAME}=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"
 HOUR = 3600
-
-
-class Clock:
-    now = 1_000_000.5
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Browser:
@@ -174,7 +169,7 @@ def test_a_session_not_looked_at_copies_nothing() -> None:
 
 
 async def test_a_session_begins_lives_and_ends() -> None:
-    browser = Browser(clock=Clock())
+    browser = Browser(clock=Clock(1_000_000.5))
     answer = await browser.ask(putting(n=1))
     assert answer["headers"] == {"set-cookie": [f"{NAME}={browser.key}; {ATTRIBUTES}"], "vary": "cookie", "cache-control": "no-store"}
     assert len(str(browser.key)) == 43
@@ -324,7 +319,7 @@ async def test_D10_whoever_looks_is_kept_from_shared_caches(look: Any, is_new: b
 
 
 async def test_D10_a_refresh_is_kept_from_shared_caches_too() -> None:
-    clock = Clock()
+    clock = Clock(1_000_000.5)
     browser = Browser(cookie_store(SECRET), clock=clock)
     await browser.ask(putting(n=1))
     clock.now += HOUR
@@ -334,7 +329,7 @@ async def test_D10_a_refresh_is_kept_from_shared_caches_too() -> None:
 
 
 async def test_D10_no_cookie_is_put_on_a_public_answer_unasked() -> None:
-    clock = Clock()
+    clock = Clock(1_000_000.5)
     browser = Browser(cookie_store(SECRET), clock=clock)
     await browser.ask(putting(n=1))
     clock.now += HOUR
@@ -350,7 +345,7 @@ async def test_D10_no_cookie_is_put_on_a_public_answer_unasked() -> None:
     ],
 )
 async def test_D10_all_other_answers_refresh(looks: bool, given: str, sent: str) -> None:
-    clock = Clock()
+    clock = Clock(1_000_000.5)
     browser = Browser(cookie_store(SECRET), clock=clock)
     await browser.ask(putting(n=1))
     clock.now += HOUR
@@ -443,7 +438,7 @@ async def test_D12_two_parallel_requests_change_different_keys() -> None:
 
 @pytest.mark.parametrize("store", ["memory", "cookie"])
 async def test_it_ends_after_idle_s_and_after_absolute_s(store: str) -> None:
-    clock = Clock()
+    clock = Clock(1_000_000.5)
     browser = Browser(memory_store(clock=clock) if store == "memory" else cookie_store(SECRET), clock=clock)
     await browser.ask(putting(n=1))
     clock.now += 2 * HOUR
@@ -470,7 +465,7 @@ async def test_it_ends_after_idle_s_and_after_absolute_s(store: str) -> None:
     ],
 )
 async def test_attributes(options: Any, line: str) -> None:
-    browser = Browser(clock=Clock(), **options)
+    browser = Browser(clock=Clock(1_000_000.5), **options)
     await browser.ask(putting(n=1))
     assert str(browser.line).replace(str(browser.key), "KEY") == line
 

@@ -14,15 +14,10 @@ from shallot.sessions.memory import memory_store
 from shallot.sessions.session import Life, Session, rotate_session
 from shallot.testing import virtual_time
 
+from ..clock import Clock
+
 SECRET = "0123456789abcdef0123456789ABCDEF"
 HOUR = 3600
-
-
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Store:
@@ -57,7 +52,7 @@ class World:
     """A keeper on a store, and the key of a session in it."""
 
     def __init__(self, store: Any = None) -> None:
-        self.clock = Clock()
+        self.clock = Clock(1_000_000)
         self.store = store or Store(self.clock)
         self.lives: WeakValueDictionary[str, Life] = WeakValueDictionary()
         self.keeper = Keeper(self.store, 24 * HOUR, 2 * HOUR, ("user",), self.clock, self.lives)

@@ -8,17 +8,9 @@ from shallot.sessions.memory import memory_store
 from shallot.sessions.record import Record, new_id
 from shallot.testing import session_store_cases
 
+from ..clock import Clock
+
 CASES = session_store_cases()
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def wait(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def record(identity: str = "", version: int = 1, **data: Any) -> Record:

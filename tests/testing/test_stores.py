@@ -8,17 +8,9 @@ from shallot.sessions.memory import memory_store
 from shallot.sessions.record import parse_record, stored_name
 from shallot.testing import Unexpected, session_store_cases
 
+from ..clock import Clock
+
 CASES = session_store_cases()
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def wait(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Wrong:
