@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import time
 from typing import Any
 
 import pytest
@@ -9,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shallot.codec.event_stream import KEEP_ALIVE, format_event, parse_events
+
+from .costs import cpu_seconds
 
 
 @pytest.mark.parametrize(
@@ -123,12 +124,8 @@ def test_no_bytes_are_an_error(stream: bytes) -> None:
 @pytest.mark.parametrize("unit", [b"data: a\n", b"data: a\n\n", b"\n", b"\r", b":", b"id\n\n"], ids=ascii)
 def test_reading_is_linear(unit: bytes) -> None:
     def seconds(times: int) -> float:
-        stream, taken = unit * times, []
-        for _ in range(5):
-            began = time.process_time()
-            parse_events(stream)
-            taken.append(time.process_time() - began)
-        return min(taken)
+        stream = unit * times
+        return cpu_seconds(lambda: parse_events(stream))
 
     gc.disable()  # what it looks through is the heap of the whole test run
     try:

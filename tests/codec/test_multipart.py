@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
@@ -13,6 +12,8 @@ from shallot.codec import multipart as codec
 from shallot.codec.multipart import FormParser, Part, clean_filename, format_multipart, parse_boundary, parse_multipart, parse_text
 from shallot.codec.query import FormLimits
 from shallot.errors import BadRequest, BodyTooLarge, PeerError, UnsupportedMedia
+
+from .costs import cpu_seconds
 
 TYPE = "multipart/form-data; boundary=x"
 
@@ -242,12 +243,7 @@ def test_E7_every_cut_of_nonsense_gives_the_same(body: bytes, at: int) -> None:
 
 def seconds(piece: bytes, size: int) -> float:
     body = b"--x\r\n" + NAMED.encode() + b'; filename="a"\r\n\r\n' + piece * (size // len(piece))
-    best = 9.0
-    for _ in range(3):
-        start = time.process_time()
-        events([body[at : at + 4096] for at in range(0, len(body), 4096)])
-        best = min(best, time.process_time() - start)
-    return best
+    return cpu_seconds(lambda: events([body[at : at + 4096] for at in range(0, len(body), 4096)]), attempts=3)
 
 
 @pytest.mark.parametrize("piece", [b"\r", b"\n", b"\r\n", b"\r\n-", b"\r\n--", b"\r\n--y", b"-", b"--", b"a"], ids=repr)
