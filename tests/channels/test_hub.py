@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from shallot.channels.channel import Channel
 from shallot.channels.contract import Entry, LinkLost, Present
 from shallot.channels.hub import AUDIT_S, MANY, Hub
 from shallot.channels.presence import GRACE_S
@@ -34,6 +35,17 @@ async def running(backend: Unruly | None = None):
 
 def attached(backend: Unruly) -> set[str]:
     return {name for name, links in backend.memory._hearing.items() if links}
+
+
+def store(backend: Unruly, channel: Channel, identity: str) -> None:
+    """A message that another node has published."""
+    backend.memory.store(channel.name, b"1", identity, channel.topic.kept, asyncio.get_running_loop().time())
+
+
+def enter_unheard(backend: Unruly) -> None:
+    """Ann is here by another node, and no node was told."""
+    backend.memory.renew("other", 3600, asyncio.get_running_loop().time())
+    backend.memory._members["here"] = {("other", "ann"): b'{"id":"ann"}'}
 
 
 async def let_go(hub: Hub, *names: str) -> None:
@@ -199,7 +211,7 @@ async def test_a_channel_that_is_heard_and_refused_on_another_link_is_asked_for_
         assert (attached(backend), hub.line.links) == ({"b"}, 2)
         assert "channel 'a' is not heard: no room; trying again" in caplog.text
         assert words(hub, "b") == ["channel.stale"], "a node is not fresh before all of it is"
-        backend.memory.store("a", b"1", "id1", hub.channels["a"].topic.kept, asyncio.get_running_loop().time())
+        store(backend, hub.channels["a"], "id1")
         del next(iter(backend.links)).attach
         await asyncio.sleep(3)
         assert (attached(backend), hub.line.links) == ({"a", "b"}, 2)
@@ -243,7 +255,7 @@ async def test_fresh_is_told_after_what_was_missed():
         backend.cut()
         await asyncio.sleep(5)
         for number in range(3):
-            backend.memory.store("a", b"1", f"id{number}", channel.topic.kept, asyncio.get_running_loop().time())
+            store(backend, channel, f"id{number}")
         backend.refuse, backend.slow_s = 0, 0.2
         await asyncio.sleep(6)
         node, said = channel.log.oldest, []
@@ -281,7 +293,7 @@ async def test_a_message_that_was_lost_in_silence_is_found():
         channel = await hub.hold("a", 1)
         await hub.hold("b", 1)
         backend.lose = 1
-        backend.memory.store("a", b"1", "id1", channel.topic.kept, asyncio.get_running_loop().time())
+        store(backend, channel, "id1")
         await asyncio.sleep(1)
         assert channel.log.last.offset == 0
         await asyncio.sleep(1.25 * AUDIT_S + 2)
@@ -297,7 +309,7 @@ async def test_an_audit_finds_nothing_where_nothing_is_lost():
         channel = await hub.hold("a", 1)
         await hub.hold("b", 1)
         for number in range(300):
-            backend.memory.store("a", b"1", f"id{number}", channel.topic.kept, asyncio.get_running_loop().time())
+            store(backend, channel, f"id{number}")
             await asyncio.sleep(0.3)
             if number == 150:
                 backend.slow_s = 0.5
@@ -332,7 +344,7 @@ async def test_an_audit_forgets_what_nobody_needs():
     async with running(backend) as hub:
         channel = await hub.hold("a", 1)
         for number in range(10):
-            backend.memory.store("a", b"1", f"id{number}", channel.topic.kept, asyncio.get_running_loop().time())
+            store(backend, channel, f"id{number}")
         await asyncio.sleep(1)
         assert len(channel.log.window) == 11
         await asyncio.sleep(60)
@@ -380,8 +392,7 @@ async def test_a_list_of_members_that_a_link_takes_along_is_asked_for_on_the_nex
         link.members = hang
         while not channel.crowd.is_expecting:  # noqa: ASYNC110
             await asyncio.sleep(1)
-        backend.memory.renew("other", 3600, asyncio.get_running_loop().time())
-        backend.memory._members["here"] = {("other", "ann"): b'{"id":"ann"}'}
+        enter_unheard(backend)
         backend.cut()
         await asyncio.sleep(1)
         assert not channel.crowd.is_expecting
@@ -435,8 +446,7 @@ async def test_who_came_and_went_unheard_is_told_by_the_review():
     backend = Unruly()
     async with running(backend) as hub:
         await hub.hold("here", 1)
-        backend.memory.renew("other", 3600, asyncio.get_running_loop().time())
-        backend.memory._members["here"] = {("other", "ann"): b'{"id":"ann"}'}
+        enter_unheard(backend)
         assert await hub.present("here", 1) == {}
         await asyncio.sleep(100)
         backend.memory._members.clear()
@@ -449,8 +459,7 @@ async def test_who_came_and_went_unheard_is_told_by_the_review():
 async def test_who_is_in_a_channel_that_is_not_heard_here():
     backend = Unruly()
     async with running(backend) as hub:
-        backend.memory.renew("other", 3600, asyncio.get_running_loop().time())
-        backend.memory._members["here"] = {("other", "ann"): b'{"id":"ann"}'}
+        enter_unheard(backend)
         assert await hub.present("here", 1) == {"ann": {"id": "ann"}}
 
 

@@ -120,6 +120,15 @@ async def stage():
         yield Stage(stack)
 
 
+@asynccontextmanager
+async def pair():
+    """A stage with two nodes, the first of which listens."""
+    async with stage() as on:
+        one, other = await on.add(), await on.add()
+        await on.listen(one)
+        yield on, one, other
+
+
 async def come(node: Channels, member=ANN, channel: str = "here"):
     context = node.subscription(channel, member=member)
     await context.__aenter__()
@@ -133,9 +142,7 @@ async def go(*contexts) -> None:
 
 @virtual_time
 async def test_several_sockets_of_one_member():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         sockets = [await come(node) for node in (one, one, other, other)]
         await go(*sockets[:3])
         await asyncio.sleep(60)
@@ -151,9 +158,7 @@ async def test_several_sockets_of_one_member():
 
 @virtual_time
 async def test_who_is_back_within_the_grace_never_left():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         for node in (one, other, one, one, other):
             socket = await come(node)
             await asyncio.sleep(3)
@@ -166,9 +171,7 @@ async def test_who_is_back_within_the_grace_never_left():
 
 @virtual_time
 async def test_a_node_that_is_killed_takes_its_members_along():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         await come(other, BOB)
         both = await come(one), await come(other)
         await asyncio.sleep(7)
@@ -202,9 +205,7 @@ async def test_a_node_that_stops_in_peace_gives_its_members_the_grace():
 
 @virtual_time
 async def test_a_link_that_was_gone_for_long_brings_its_members_back():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         socket = await come(other)
         link = next(link for link in on.backend.links if link.sink is other._hub.line.ears)
         connect = on.backend.connect
@@ -226,9 +227,7 @@ async def refuse():
 
 @virtual_time
 async def test_a_short_cut_is_not_noticed():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, _, other):
         socket = await come(other)
         for _ in range(5):
             on.backend.cut()
@@ -239,9 +238,7 @@ async def test_a_short_cut_is_not_noticed():
 
 @virtual_time
 async def test_a_backend_that_forgot_everybody_is_told_again():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         sockets = [await come(one, BOB), await come(other)]
         on.backend.forget()
         await asyncio.sleep(5)
@@ -253,9 +250,7 @@ async def test_a_backend_that_forgot_everybody_is_told_again():
 
 @virtual_time
 async def test_a_process_that_stood_still_says_again_who_is_there():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, _, other):
         socket = await come(other)
         other._hub.attendance._renewed_at -= 100  # as if it had slept
         on.backend.memory.renew(other._hub.node, -1, asyncio.get_running_loop().time())
@@ -269,9 +264,7 @@ async def test_a_process_that_stood_still_says_again_who_is_there():
 
 @virtual_time
 async def test_news_that_were_lost_are_found_by_the_review():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, _, other):
         memory, now = on.backend.memory, asyncio.get_running_loop().time()
         memory.renew("third", 3600, now)
         memory._members["here"] = {("third", "eve"): b'{"id":"eve"}'}
@@ -289,9 +282,7 @@ def link_of(on: Stage, node: Channels):
 
 @virtual_time
 async def test_a_leave_that_failed_is_done_again():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         sockets = [await come(other), await come(other, BOB), await come(other, ANN, "there")]
         await asyncio.sleep(1)
         await go(*sockets)
@@ -311,9 +302,7 @@ async def test_a_leave_that_failed_is_done_again():
 
 @virtual_time
 async def test_who_comes_back_while_the_leave_is_on_its_way_is_there():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         first = await come(other)
         link, sockets = link_of(on, other), []
         leave = link.leave
@@ -351,9 +340,7 @@ async def test_a_join_that_fails_leaves_nobody_behind():
 
 @virtual_time
 async def test_who_relies_on_a_join_that_was_refused_is_there():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         bob = await come(other, BOB)
         link = link_of(on, other)
 
@@ -398,9 +385,7 @@ async def test_a_socket_that_goes_while_it_comes_is_nobody_elses_business():
 
 @virtual_time
 async def test_a_lease_that_is_refused_for_a_while():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         socket = await come(other)
         on.backend.deny = 1
         await asyncio.sleep(LEASE_S + GRACE_S + 20)
@@ -441,9 +426,7 @@ async def test_a_node_without_presence_keeps_no_lease():
 
 @virtual_time
 async def test_nobody_is_there_before_the_lease_is():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         link = link_of(on, other)
         lease, calls = link.lease, []
 
@@ -479,9 +462,7 @@ async def test_a_lease_that_cannot_be_ended_ends_by_itself(caplog):
 
 @virtual_time
 async def test_many_members_are_written_in_portions():
-    async with stage() as on:
-        one, other = await on.add(), await on.add()
-        await on.listen(one)
+    async with pair() as (on, one, other):
         sockets = [await come(other, {"id": f"m{number}"}) for number in range(600)]
         on.backend.forget()
         await asyncio.sleep(5)
