@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,8 @@ from shallot import build_server, templates
 from shallot.middlewares import apply_middleware, url_for, wrap_routes
 from shallot.templates import templates as read_templates
 from shallot.testing import client
+
+from .worlds import load_again
 
 
 @pytest.fixture
@@ -145,7 +145,5 @@ async def test_in_handlers_of_both_kinds(folder: Path) -> None:
 
 
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    spec: Any = importlib.util.spec_from_file_location("shallot.bare_templates", templates.__file__)
     with pytest.raises(ImportError, match=r"shallot.templates needs jinja2: pip install 'shallot\[templates\]'"):
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        load_again(monkeypatch, templates, {"jinja2": None})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -11,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from shallot.channels import nats_wire
 from shallot.channels.contract import LinkLost
 from shallot.channels.nats_wire import Question, Wire
 from shallot.errors import Unavailable
 from shallot.testing.channels_aids import Recorder, until
 
 from ..live.brokers import Nats
+from ..worlds import load_again
 
 pytestmark = pytest.mark.needs("nats-server")
 
@@ -237,10 +238,5 @@ async def test_a_question_that_was_answered_stays_so(nats: Nats) -> None:
 
 
 def test_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = sys.modules["shallot.channels.nats_wire"].__spec__
-    assert source is not None and source.origin is not None
-    monkeypatch.setitem(sys.modules, "nats.aio.client", None)
-    with open(source.origin) as file:
-        code = compile(file.read(), source.origin, "exec")
     with pytest.raises(ImportError, match=r"pip install 'shallot\[nats\]'"):
-        exec(code, {"__name__": "shallot.channels.again", "__package__": "shallot.channels"})
+        load_again(monkeypatch, nats_wire, {"nats.aio.client": None})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +15,8 @@ from shallot.channels.contract import LinkLost
 from shallot.channels.postgres_wire import Desk, failure
 from shallot.errors import Unavailable
 from shallot.testing.channels_aids import Recorder
+
+from ..worlds import load_again
 
 
 class FakeConnection:
@@ -137,10 +138,5 @@ def test_failures() -> None:
 
 
 def test_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = sys.modules["shallot.channels.postgres_wire"].__spec__
-    assert source is not None and source.origin is not None
-    monkeypatch.setitem(sys.modules, "asyncpg", None)
-    with open(source.origin) as file:
-        code = compile(file.read(), source.origin, "exec")
     with pytest.raises(ImportError, match=r"pip install 'shallot\[postgres\]'"):
-        exec(code, {"__name__": "shallot.channels.again", "__package__": "shallot.channels"})
+        load_again(monkeypatch, postgres_wire, {"asyncpg": None})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -14,10 +13,13 @@ import pytest
 from redis.exceptions import AuthenticationError, MasterDownError, MovedError, NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as Gone
 
+from shallot.channels import redis_wire
 from shallot.channels.contract import LinkLost
 from shallot.channels.redis_wire import Address, Wire
 from shallot.errors import Unavailable
 from shallot.testing.channels_aids import Recorder
+
+from ..worlds import load_again
 
 
 class FakeConnection:
@@ -224,10 +226,5 @@ def test_a_url_of_something_else() -> None:
 
 
 def test_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = sys.modules["shallot.channels.redis_wire"].__spec__
-    assert source is not None and source.origin is not None
-    monkeypatch.setitem(sys.modules, "redis.asyncio.connection", None)
-    with open(source.origin) as file:
-        code = compile(file.read(), source.origin, "exec")
     with pytest.raises(ImportError, match=r"pip install 'shallot\[redis\]'"):
-        exec(code, {"__name__": "shallot.channels.again", "__package__": "shallot.channels"})
+        load_again(monkeypatch, redis_wire, {"redis.asyncio.connection": None})

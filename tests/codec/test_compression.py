@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import importlib.util
-import sys
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import brotli
 import pytest
@@ -14,6 +11,8 @@ from hypothesis import strategies as st
 
 from shallot.codec import compression
 from shallot.codec.compression import ENCODINGS, LEVELS, open_encoder
+
+from ..worlds import load_again
 
 DECODERS: dict[str, Callable[[], Callable[[bytes], bytes]]] = {
     "gzip": lambda: zlib.decompressobj(wbits=31).decompress,
@@ -66,9 +65,5 @@ def test_levels(encoding: str) -> None:
 
 
 def test_without_the_libraries_gzip_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "brotli", None)
-    monkeypatch.setitem(sys.modules, "zstandard", None)
-    spec: Any = importlib.util.spec_from_file_location("shallot.codec.bare", compression.__file__)
-    bare = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bare)
+    bare = load_again(monkeypatch, compression, {"brotli": None, "zstandard": None})
     assert bare.ENCODINGS == ("gzip",)

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from importlib.util import module_from_spec, spec_from_file_location
-from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +19,8 @@ from hypothesis import strategies as st
 
 from shallot.codec import json as codec
 from shallot.codec.json import JSONError, build_fast, format_json, format_standard, parse_json, parse_standard
+
+from ..worlds import load_again
 
 format_fast, parse_fast = build_fast(msgspec.json.Encoder().encode, msgspec.json.Decoder().decode)
 
@@ -345,19 +345,8 @@ def test_what_is_written_reads_the_same(value: Any, ascii_only: bool) -> None:
 # ---- which of the two
 
 
-def load(monkeypatch: pytest.MonkeyPatch, **modules: ModuleType | None) -> Any:
-    """The codec once more, in a world with other modules."""
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    spec = spec_from_file_location("codec_json_again", codec.__file__)
-    assert spec and spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_with_msgspec_it_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    again = load(monkeypatch)
+    again = load_again(monkeypatch, codec, {})
     monkeypatch.setattr(again, "_parse_checked", None)
     monkeypatch.setattr(again, "format_standard", None)
     data = b'{"id":1,"name":"ann","tags":["a","b"],"score":1.5,"address":{"zip":"1","geo":[52.5,13.4]}}'
@@ -367,7 +356,7 @@ def test_with_msgspec_it_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_msgspec_the_standard_library_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    again = load(monkeypatch, **{"msgspec": None, "msgspec.json": None})
+    again = load_again(monkeypatch, codec, {"msgspec": None, "msgspec.json": None})
     assert again.format_json({"a": [1.5]}) == b'{"a":[1.5]}'
     assert again.parse_json(b'{"a":[1.5]}') == {"a": [1.5]}
     assert (again._format, again._parse) == (again.format_standard, again.parse_standard)
