@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sys
@@ -20,6 +21,20 @@ PACKAGES |= {"redis-server": "redis-server", "valgrind": "valgrind"}
 
 SEARCH = os.pathsep.join([os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))])
 """Debian keeps PostgreSQL's commands off the path."""
+
+
+@pytest.fixture
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The times of the timers that loops are asked for in this test."""
+    times: list[Any] = []
+    call_at = asyncio.BaseEventLoop.call_at
+
+    def counted(loop: Any, when: float, *args: Any, **keywords: Any) -> asyncio.TimerHandle:
+        times.append(when)
+        return call_at(loop, when, *args, **keywords)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "call_at", counted)
+    return times
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

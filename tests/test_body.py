@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from shallot.body import BodyStream, declared_length, first_chunk_s, read_body, take_body
-from shallot.deadline import DONE, Course, DeadlinePassed, Stage, finish
+from shallot.deadline import DONE, DeadlinePassed
 from shallot.errors import BadRequest, BodyTooLarge, ClientDisconnect, RequestTimeout
 from shallot.limits import default_limits
+from shallot.stages import Course, Stage, finish
 from shallot.testing.clock import virtual_time
 
 LIMITS = {**default_limits(), "body_bytes": 10_000, "body_s": 30, "body_min_rate": 100}

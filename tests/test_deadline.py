@@ -1,15 +1,15 @@
-"""shallot.deadline: within() and finish() behave as the work alone does, until the deadline passes. Time is the loop's, moved by hand."""
+"""shallot.deadline: within() behaves as the work alone does, until the deadline passes. Time is the loop's, moved by hand."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import weakref
-from typing import Any
 
 import pytest
 
-from shallot.deadline import DONE, Course, DeadlinePassed, Stage, finish, telling, within
+from shallot.deadline import DeadlinePassed, telling, within
+from shallot.stages import Course, finish
 from shallot.testing.clock import virtual_time
 
 
@@ -30,32 +30,21 @@ async def waits(event, seen=None):
         raise
 
 
-def counting_timers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    timers: list[Any] = []
-    loop = asyncio.get_running_loop()
-    call_at = loop.call_at
-    monkeypatch.setattr(loop, "call_at", lambda *args, **keywords: timers.append(args) or call_at(*args, **keywords))
-    return timers
-
-
-async def test_work_that_does_not_wait_costs_no_timer(monkeypatch):
-    timers = counting_timers(monkeypatch)
+async def test_work_that_does_not_wait_costs_no_timer(timers):
     assert await within(5, returns("x")) == "x"
     with pytest.raises(KeyError):
         await within(5, raises(KeyError("k")))
     assert timers == []
 
 
-async def test_work_that_waits_gets_one(monkeypatch):
-    timers = counting_timers(monkeypatch)
+async def test_work_that_waits_gets_one(timers):
     event = asyncio.Event()
     asyncio.get_running_loop().call_soon(event.set)
     assert await within(5, waits(event)) is True
     assert len(timers) == 1
 
 
-async def test_off(monkeypatch):
-    timers = counting_timers(monkeypatch)
+async def test_off(timers):
     event = asyncio.Event()
     asyncio.get_running_loop().call_soon(event.set)
     assert await within(None, waits(event)) is True
@@ -216,118 +205,6 @@ async def test_closing_closes_the_work():
     whole.send(None)
     whole.close()
     assert [type(error) for error in seen] == [GeneratorExit]
-
-
-# ---- work in stages
-
-READING, ANSWERING = Stage("reading", 5), Stage("answering", 5)
-
-
-async def run(work, course):
-    """How many seconds it took."""
-    began = asyncio.get_running_loop().time()
-    await finish(work, next(work.__await__(), DONE), course)
-    return asyncio.get_running_loop().time() - began
-
-
-async def test_stages_that_do_not_wait_cost_no_timer(monkeypatch):
-    timers, course = counting_timers(monkeypatch), Course()
-
-    async def work():
-        course.stage = READING
-        course.stage = ANSWERING
-
-    await run(work(), course)
-    with pytest.raises(KeyError):
-        await run(raises(KeyError("k")), course)
-    assert timers == []
-
-
-async def test_each_stage_that_waits_gets_one(monkeypatch):
-    timers, course = counting_timers(monkeypatch), Course()
-
-    async def work():
-        for course.stage in (READING, ANSWERING, None, READING):
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-
-    await run(work(), course)
-    assert len(timers) == 3
-
-
-@pytest.mark.parametrize(
-    ("steps", "late"),
-    [
-        ([(READING, 4), (ANSWERING, 4)], None),
-        ([(READING, 4), (None, 100), (ANSWERING, 4)], None),
-        ([(READING, 4), (READING, 4)], "reading"),
-        ([(READING, 4), (ANSWERING, 6)], "answering"),
-        ([(None, 100), (READING, 6)], "reading"),
-    ],
-    ids=["both in time", "untimed between", "one of two waits", "the second", "after an untimed"],
-)
-def test_each_stage_has_its_own_seconds(steps, late):
-    @virtual_time
-    async def times():
-        course, done = Course(), []
-
-        async def work():
-            for stage, seconds in steps:
-                course.stage = stage
-                await asyncio.sleep(seconds)
-                done.append(seconds)
-
-        if late is None:
-            assert await run(work(), course) == sum(seconds for _, seconds in steps)
-        else:
-            with pytest.raises(DeadlinePassed, match=f"{late} took longer than 5 s"):
-                await run(work(), course)
-            assert len(done) == len(steps) - 1
-
-    times()
-
-
-@virtual_time
-async def test_work_that_answers_its_cancellation_goes_on_to_the_next_stage():
-    course, seen = Course(), []
-
-    async def stubborn():
-        course.stage = READING
-        try:
-            await asyncio.sleep(100)
-        except asyncio.CancelledError as error:
-            seen.append(type(error))
-        course.stage = ANSWERING
-        await asyncio.sleep(100)
-
-    began = asyncio.get_running_loop().time()
-    with pytest.raises(DeadlinePassed, match="answering"):
-        await run(stubborn(), course)
-    assert (seen, asyncio.get_running_loop().time() - began) == ([asyncio.CancelledError], 10)
-    assert asyncio.current_task().cancelling() == 0
-
-
-@pytest.mark.parametrize("stage", [READING, None], ids=["timed", "untimed"])
-async def test_a_timeout_of_staged_work_is_its_own(stage):
-    async def slow():
-        course.stage = stage
-        async with asyncio.timeout(0):
-            await asyncio.Event().wait()
-
-    course = Course()
-    with pytest.raises(TimeoutError) as error:
-        await run(slow(), course)
-    assert not isinstance(error.value, DeadlinePassed)
-
-
-async def test_staged_work_is_cancelled_and_closed_from_outside():
-    seen: list[BaseException] = []
-    task = asyncio.create_task(run(waits(asyncio.Event(), seen), Course()))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert [type(error) for error in seen] == [asyncio.CancelledError]
 
 
 @pytest.mark.parametrize("timed", ["within", "within, told", "telling", "finish"])

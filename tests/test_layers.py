@@ -17,7 +17,7 @@ FLOORS = [
     ["types", "errors"],
     ["limits", "codec", "codec.*"],
     ["effects", "deadline", "keys", "files", "keepalive", "threads", "options"],
-    ["outcomes", "rates", "repeats", "error_pages"],
+    ["outcomes", "rates", "repeats", "error_pages", "stages"],
     ["request", "response", "resuming", "schemes", "tickets", "folder", "asgi", "validate", "body", "compose"],
     ["failures", "templates", "contract", "browser"],
     ["sending"],

@@ -8,8 +8,8 @@ from typing import Any
 
 from .codec.headers import COMMON_NAMES, parse_headers
 from .codec.hosts import is_host
-from .deadline import Course
 from .errors import BadRequest, HeadersTooLarge, UriTooLong
+from .stages import Course
 from .types import AllLimits, Handler, RunInThread, Scope
 
 __all__ = ["HttpCourse", "refused_request", "request_reader"]

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from .deadline import Course, DeadlinePassed, telling, within
+from .deadline import DeadlinePassed, telling, within
 from .errors import BadRequest, BodyTooLarge, ClientDisconnect, PeerError, RequestTimeout
+from .stages import Course
 from .types import AllLimits, Event, Receive, Scope
 
 __all__ = ["TOO_SLOW", "BodyStream", "StreamBody", "first_chunk_s", "read_body", "take_body"]

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from types import coroutine
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["DONE", "Course", "DeadlinePassed", "Stage", "finish", "finish_within", "telling", "within"]
+__all__ = ["DONE", "DeadlinePassed", "finish_within", "resume", "telling", "within"]
 
 
 DONE: Any = object()
@@ -19,22 +19,6 @@ DONE: Any = object()
 
 class DeadlinePassed(TimeoutError):
     """Our own deadline passed, not one that the work set itself."""
-
-
-class Stage(NamedTuple):
-    """A part of some work, and how long it may take from where it first waits. One is another object than the next, were they alike."""
-
-    name: str
-    seconds: float
-
-
-class Course:
-    """What long work tells of itself: in which stage it is. ``None``: nobody times it now."""
-
-    stage: Stage | None = None
-
-    def late(self) -> None:
-        """Time is up. Called before the work is cancelled, so that it can be seen there."""
 
 
 async def within(seconds: float | None, work: Coroutine[Any, Any, T], ask: Callable[[], float] | None = None, late: Callable[[], object] | None = None) -> T:
@@ -63,7 +47,7 @@ async def finish_within(
         async with timer:
             now = asyncio.get_running_loop().time()
             result: T
-            _, result = await _resume(work, waits_for, ask and partial(_put_off, timer, now, ask), late and partial(_tell, timer, late))
+            _, result = await resume(work, waits_for, ask and partial(_put_off, timer, now, ask), late and partial(_tell, timer, late))
             return result
     except TimeoutError as error:
         if timer.expired():
@@ -81,29 +65,10 @@ async def telling(work: Coroutine[Any, Any, T], timer: asyncio.Timeout, late: Ca
         result: T = finished.value
         return result
     try:
-        _, result = await _resume(work, waits_for, None, partial(_tell, timer, late))
+        _, result = await resume(work, waits_for, None, partial(_tell, timer, late))
         return result
     finally:
         del timer  # as above
-
-
-async def finish(work: Coroutine[Any, Any, None], waits_for: Any, course: Course) -> None:
-    """Await ``work`` to its end; its first step is taken, and now it ``waits_for`` something, unless that is ``DONE``.
-
-    Each stage that it enters on its ``course`` has its own seconds; past them ``work`` is cancelled, and ``DeadlinePassed`` raised.
-    """
-    while waits_for is not DONE:
-        stage = course.stage
-        timer = asyncio.timeout(stage and stage.seconds)
-        try:
-            async with timer:
-                waits_for, _ = await _resume(work, waits_for, partial(_is_in, course, stage), partial(_tell, timer, course.late))
-        except TimeoutError as error:
-            if stage is not None and timer.expired():
-                raise DeadlinePassed(f"{stage.name} took longer than {stage.seconds} s") from error
-            raise
-        finally:
-            del timer  # as above
 
 
 def _put_off(timer: asyncio.Timeout, began: float, ask: Callable[[], float]) -> bool:
@@ -118,12 +83,8 @@ def _tell(timer: asyncio.Timeout, late: Callable[[], object]) -> None:
         late()
 
 
-def _is_in(course: Course, stage: Stage | None) -> bool:
-    return course.stage is stage
-
-
 @coroutine
-def _resume(
+def resume(
     work: Coroutine[Any, Any, T], waits_for: Any, goes_on: Callable[[], bool] | None, before_raise: Callable[[], object] | None
 ) -> Generator[Any, Any, tuple[Any, Any]]:
     """What ``await work`` would do, for work whose first step is already taken: gives back ``DONE`` and its result.

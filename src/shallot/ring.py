@@ -10,7 +10,7 @@ from typing import Any, cast
 from .asgi import HttpCourse, refused_request, request_reader
 from .body import TOO_SLOW, BodyStream, StreamBody, first_chunk_s, take_body
 from .compose import as_handler, check_call, read_refusals, read_spec
-from .deadline import DONE, DeadlinePassed, Stage, finish, finish_within, within
+from .deadline import DONE, DeadlinePassed, finish_within, within
 from .errors import ClientDisconnect, RequestTimeout, Unavailable, real_error
 from .failures import dress, report, report_cut
 from .lifecycle import Lifecycle, Plan
@@ -18,6 +18,7 @@ from .limits import own_limits
 from .options import check_effects, check_options, check_resources, join_limits
 from .response import text
 from .sending import LEFT, Content, close_stream, hang_up, prepare, send_answer
+from .stages import Stage, finish
 from .threads import Threads
 from .types import AllLimits, Conversation, EffectFunction, Handler, Limits, Receive, Response, Scope, Send
 from .validate import RawHeaders, handshake_headers, header_writer, is_handshake
