@@ -17,10 +17,11 @@ from typing import Any
 
 import uvloop
 
-from shallot import ws_send
+from shallot import build_server, standard_not_found, ws_send
 from shallot.codec.cookies import parse_cookies
 from shallot.codec.json import format_json
 from shallot.codec.query import parse_query
+from shallot.middlewares import apply_middleware, wrap_routes
 from shallot.middlewares.routing import build_table, routes_request
 
 from .apps import ours, raw
@@ -48,7 +49,7 @@ def measure_all(*, quick: bool) -> dict[str, dict[str, float]]:
 
 
 async def measure(rounds: int) -> dict[str, dict[str, float]]:
-    return {"hello": await _hello(rounds), "routed": await _routed(rounds), "message": await _message(rounds)}
+    return {"hello": await _hello(rounds), "waiting": await _waiting(rounds), "routed": await _routed(rounds), "message": await _message(rounds)}
 
 
 async def _hello(rounds: int) -> dict[str, float]:
@@ -67,6 +68,41 @@ async def _hello(rounds: int) -> dict[str, float]:
     )
     us["`apply_middleware` and `wrap_routes`"] -= us["the handler, which calls `text()`"]
     return await _with_rest(us, rounds, work, raw.hello(), app)
+
+
+async def _waiting(rounds: int) -> dict[str, float]:
+    """What a request costs besides whose handler waits, as most do: for a database, another server, a lock."""
+
+    async def wait(times: int) -> None:
+        for _ in range(times):
+            await asyncio.sleep(0)
+
+    def by_hand(times: int) -> Any:
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await wait(times)
+            await raw.hello_app(scope, receive, send)
+
+        return app
+
+    def with_ours(times: int) -> Any:
+        async def greet(request: Any) -> Any:
+            await wait(times)
+            return await ours.greet(request)
+
+        return build_server(apply_middleware(wrap_routes([("/hello", ["GET"], greet)]))(standard_not_found))
+
+    builders = {"by hand": by_hand, "ours": with_ours}
+    callers = {f"{who} {times}": Caller(build(times), WORKS["hello"]) for who, build in builders.items() for times in range(3)}
+    us = await _whole(rounds, callers, 1)
+    waits = [us[f"by hand {times}"] - us["by hand 0"] for times in range(3)]
+    return {
+        "without a wait, as above": us["ours 0"],
+        "the waits themselves": waits[2],
+        "the first: from here on a deadline is kept": us["ours 1"] - us["ours 0"] - waits[1],
+        "the second": us["ours 2"] - us["ours 1"] - (waits[2] - waits[1]),
+        "by hand": us["by hand 2"],
+        "ours": us["ours 2"],
+    }
 
 
 async def _routed(rounds: int) -> dict[str, float]:
