@@ -8,12 +8,25 @@ from typing import Any
 import pytest
 
 from shallot.keepalive import KeptAlive
+from shallot.testing import VirtualLoop, virtual_time
 
 SIGN = b":"
 
 
 def kept(items: Any, seconds: float | None = 0.01) -> KeptAlive[str]:
     return KeptAlive(items, str.encode, SIGN, seconds)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def turn(seconds: float = 0.004) -> None:
+    """A turn of the loop that takes its time: its clock is put forward by hand, for it does not wait."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.jump(seconds)
+    await asyncio.sleep(0)
 
 
 async def of(*items: str) -> AsyncIterator[str]:
@@ -48,10 +61,11 @@ class Waiting:
             await asyncio.sleep(0)  # an end may wait
 
 
+@virtual_time
 async def test_signs_while_nothing_comes_and_nothing_is_lost() -> None:
-    waiting = Waiting()
+    waiting, began = Waiting(), now()
     stream = kept(waiting.items())
-    assert [await anext(stream) for _ in range(4)] == [SIGN] * 4
+    assert [(await anext(stream), round(now() - began, 6)) for _ in range(4)] == [(SIGN, 0), (SIGN, 0.01), (SIGN, 0.02), (SIGN, 0.03)]
     waiting.go.set()
     assert await anext(stream) == b"item"
     assert await anext(stream) == SIGN
@@ -62,23 +76,23 @@ async def test_signs_while_nothing_comes_and_nothing_is_lost() -> None:
         await anext(stream)
 
 
+@virtual_time
 async def test_a_step_of_many_waits_is_signed_by_the_time_of_all() -> None:
     async def slow() -> AsyncIterator[str]:
         for _ in range(40):
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.5)
         yield "late"
 
-    chunks = [chunk async for chunk in kept(slow(), 0.05)]
-    assert chunks[-1] == b"late"
-    assert 2 < len(chunks) < 12
+    assert [chunk async for chunk in kept(slow(), 3)] == [SIGN] * 7 + [b"late"]
 
 
+@virtual_time
 async def test_turns_of_the_loop_are_waits_too() -> None:
     turning = True
 
     async def busy() -> AsyncIterator[str]:
         for _ in takewhile(lambda _: turning, count()):
-            await asyncio.sleep(0)
+            await turn()
         yield "done"
 
     stream = kept(busy())
@@ -132,15 +146,15 @@ async def test_an_error_of_the_items_leaves() -> None:
 # ---- cancellation: the items see what they would see without anything between
 
 
-async def cancelled_while_waiting(items: Callable[[], AsyncIterator[str]]) -> str:
-    """What becomes of a consumer that is cancelled while the items wait."""
-    stream, began = kept(items(), 60), asyncio.Event()
+async def cancelled_while_waiting(items: Callable[[], AsyncIterator[str]], seconds: float = 60) -> list[str]:
+    """What a consumer hears, and at last what becomes of it, that is cancelled while the items wait."""
+    stream, began, heard = kept(items(), seconds), asyncio.Event(), list[str]()
 
-    async def consume() -> str:
-        assert await anext(stream) == SIGN
-        began.set()
+    async def consume() -> None:
         try:
-            return (await anext(stream)).decode()
+            async for chunk in stream:
+                heard.append(chunk.decode())
+                began.set()
         finally:
             await stream.aclose()
 
@@ -151,12 +165,15 @@ async def cancelled_while_waiting(items: Callable[[], AsyncIterator[str]]) -> st
     task.cancel()
     done, _ = await asyncio.wait([task], timeout=10)
     assert done
-    return "cancelled" if task.cancelled() else task.result()
+    return [*heard, "cancelled" if task.cancelled() else "ended"]
+
+
+CANCELLED = [SIGN.decode(), "cancelled"]
 
 
 async def test_a_cancellation_reaches_the_items_and_leaves() -> None:
     waiting = Waiting()
-    assert (await cancelled_while_waiting(waiting.items), waiting.ended) == ("cancelled", "CancelledError")
+    assert (await cancelled_while_waiting(waiting.items), waiting.ended) == (CANCELLED, "CancelledError")
 
 
 async def test_a_cancellation_may_be_answered_by_the_items() -> None:
@@ -166,7 +183,7 @@ async def test_a_cancellation_may_be_answered_by_the_items() -> None:
         except asyncio.CancelledError:
             yield "no"
 
-    assert await cancelled_while_waiting(stubborn) == "no"
+    assert await cancelled_while_waiting(stubborn) == [SIGN.decode(), "no", "ended"]
 
 
 async def test_a_cancellation_during_a_turn_of_the_loop() -> None:
@@ -180,30 +197,12 @@ async def test_a_cancellation_during_a_turn_of_the_loop() -> None:
             seen.append("finally")
         yield ""
 
-    assert (await cancelled_while_waiting(busy), seen) == ("cancelled", ["finally"])
+    assert (await cancelled_while_waiting(busy), seen) == (CANCELLED, ["finally"])
 
 
-async def test_a_cancellation_waits_for_a_task_that_the_items_wait_for() -> None:
-    seen = []
-
-    async def inner() -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0.01)
-            seen.append("inner ended")
-
-    async def items() -> AsyncIterator[str]:
-        try:
-            await asyncio.create_task(inner())
-        finally:
-            seen.append("finally")
-        yield ""
-
-    assert (await cancelled_while_waiting(items), seen) == ("cancelled", ["inner ended", "finally"])
-
-
-async def test_nothing_is_said_between_a_cancellation_and_its_end() -> None:
+@pytest.mark.parametrize("seconds", [60, 0.02], ids=["long-before-a-sign", "when-signs-would-be-due"])
+@virtual_time
+async def test_a_cancellation_waits_for_a_task_that_the_items_wait_for_and_nothing_is_said(seconds: float) -> None:
     seen = []
 
     async def inner() -> None:
@@ -214,47 +213,35 @@ async def test_nothing_is_said_between_a_cancellation_and_its_end() -> None:
             seen.append("inner ended")
 
     async def items() -> AsyncIterator[str]:
-        await asyncio.create_task(inner())
+        try:
+            await asyncio.create_task(inner())
+        finally:
+            seen.append("finally")
         yield ""
 
-    stream, began, signs = kept(items(), 0.02), asyncio.Event(), list[bytes]()
-
-    async def consume() -> None:
-        try:
-            async for chunk in stream:
-                signs.append(chunk)
-                began.set()
-        finally:
-            await stream.aclose()
-
-    task = asyncio.create_task(consume())
-    await began.wait()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task], timeout=10)
-    assert (task.cancelled(), seen, signs) == (True, ["inner ended"], [SIGN])
+    assert (await cancelled_while_waiting(items, seconds), seen) == (CANCELLED, ["inner ended", "finally"])
 
 
+@virtual_time
 async def test_a_deadline_of_the_items_is_theirs() -> None:
     async def items() -> AsyncIterator[str]:
         try:
-            async with asyncio.timeout(0.03):
+            async with asyncio.timeout(0.025):
                 await asyncio.Event().wait()
         except TimeoutError:
             yield "timed out"
 
-    chunks = [chunk async for chunk in kept(items())]
-    assert (chunks[-1], set(chunks)) == (b"timed out", {SIGN, b"timed out"})
+    assert [chunk async for chunk in kept(items())] == [SIGN, SIGN, SIGN, b"timed out"]
 
 
+@virtual_time
 async def test_aclose_during_a_turn_of_the_loop() -> None:
     seen = []
 
     async def busy() -> AsyncIterator[str]:
         try:
             for _ in count():
-                await asyncio.sleep(0)
+                await turn()
         finally:
             await asyncio.sleep(0)
             seen.append("finally")
@@ -267,6 +254,7 @@ async def test_aclose_during_a_turn_of_the_loop() -> None:
 
 
 @pytest.mark.parametrize("answer", ["yields on", "ends"])
+@virtual_time
 async def test_aclose_of_items_that_answer_the_cancellation(answer: str) -> None:
     async def stubborn() -> AsyncIterator[str]:
         try:
@@ -280,6 +268,7 @@ async def test_aclose_of_items_that_answer_the_cancellation(answer: str) -> None
     await stream.aclose()
 
 
+@virtual_time
 async def test_a_cancellation_of_who_closes_leaves() -> None:
     closing = asyncio.Event()
 

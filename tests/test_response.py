@@ -28,7 +28,7 @@ from shallot.response import (
     with_cookie,
     with_header,
 )
-from shallot.testing import client
+from shallot.testing import client, virtual_time
 
 
 def plain(body: bytes, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> dict[str, Any]:
@@ -320,6 +320,7 @@ async def test_event_stream() -> None:
     }
 
 
+@virtual_time
 async def test_event_stream_without_an_event_for_some_time() -> None:
     go = asyncio.Event()
 
@@ -360,6 +361,7 @@ def test_event_stream_is_checked_when_it_is_made(arguments: Any, options: Any, k
         event_stream(*[Nothing() if argument is None else argument for argument in arguments], **options)
 
 
+@virtual_time
 async def test_an_event_stream_over_the_wire_ends_with_its_client() -> None:
     ended = []
 
