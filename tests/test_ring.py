@@ -1020,7 +1020,12 @@ async def test_a_handshake_without_a_lifespan_starts_the_app():
         await app._life._owner
 
 
-async def test_a_handshake_that_the_shutdown_overtakes_is_denied():
+@pytest.mark.parametrize(
+    ("scope", "first"),
+    [(websocket_scope(**EXTENDED), CONNECT), (http_scope(), part(b"", False))],
+    ids=["a handshake", "a stream of events"],
+)
+async def test_what_the_shutdown_overtakes_is_503(scope, first):
     gate = asyncio.Event()
 
     async def slow(request):
@@ -1029,7 +1034,7 @@ async def test_a_handshake_that_the_shutdown_overtakes_is_denied():
 
     app = build_server(slow)
     async with lifespan(app):
-        server = FakeServer(websocket_scope(**EXTENDED), [CONNECT])
+        server = FakeServer(scope, [first])
         server.start(app)
         await server.settle()
     gate.set()
@@ -1060,20 +1065,3 @@ async def test_its_effects_come_before_the_first_byte_and_a_failed_one_instead_o
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("POST", 500)])
 async def test_a_conversation_for_another_method_does_not_begin(method, status):
     assert told(await serve(app_of(conversation("hi")), http_scope(method)))[0] == status
-
-
-async def test_a_stream_of_events_that_the_shutdown_overtakes_is_503():
-    gate = asyncio.Event()
-
-    async def slow(request):
-        await gate.wait()
-        return conversation()
-
-    app = build_server(slow)
-    async with lifespan(app):
-        server = FakeServer(http_scope(), [part(b"", False)])
-        server.start(app)
-        await server.settle()
-    gate.set()
-    await server.end()
-    assert told(server.sent)[0] == 503

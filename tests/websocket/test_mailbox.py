@@ -101,6 +101,7 @@ async def test_nothing_joins_what_is_shut_and_every_source_is_closed():
         with pytest.raises(EffectRefused, match="nothing can join"):
             mailbox.open("late", Given(), 1)
     assert [source.closed for source in sources] == [1, 1]
+    mailbox.stir()
 
 
 async def test_whoever_waits_for_room_is_told_when_there_is_some():
@@ -260,16 +261,6 @@ async def test_whoever_gave_up_waiting_is_not_woken():
     mailbox.put("more", 4)
     mailbox.stir()
     assert waiting.done() and len(mailbox.client) == 2 and drain(mailbox) == ["said", "more"]
-
-
-async def test_shutting_closes_every_source():
-    mailbox, sources = a_mailbox(), [Given(), Given()]
-    for number, source in enumerate(sources):
-        mailbox.open(number, source, 1)
-    for closing in mailbox.shut():
-        await closing
-    assert [source.closed for source in sources] == [1, 1]
-    mailbox.stir()
 
 
 async def test_what_could_not_be_opened_is_not_there():

@@ -278,14 +278,19 @@ async def test_what_others_said_is_dropped_when_the_client_has_left_and_its_own_
     await line.stop()
 
 
-async def test_after_the_end_the_end_is_told_whatever_was_before():
-    line = Line(LEAVES)
-    with pytest.raises(WSDisconnect):
+@pytest.mark.parametrize(
+    ("event", "error", "code"),
+    [(LEAVES, WSDisconnect, 1000), ({"type": "websocket.receive"}, CloseWith, 1011)],
+    ids=["the client had left", "there was trouble"],
+)
+async def test_after_the_end_the_end_is_told_whatever_was_before(event, error, code):
+    line = Line(event)
+    with pytest.raises(error):
         await anext(line.receiver)
-    line.receiver.end(1000, "over")
+    line.receiver.end(code, "over")
     with pytest.raises(WSDisconnect) as ended:
         await anext(line.receiver)
-    assert (ended.value.code, ended.value.reason) == (1000, "over")
+    assert (ended.value.code, ended.value.reason) == (code, "over")
 
 
 async def test_after_the_end_nobody_asks_the_server_again():
@@ -297,16 +302,6 @@ async def test_after_the_end_nobody_asks_the_server_again():
             await anext(line.receiver)
     await turns()
     assert line.calls == 0
-
-
-async def test_after_the_end_trouble_is_over_too():
-    line = Line({"type": "websocket.receive"})
-    with pytest.raises(CloseWith):
-        await anext(line.receiver)
-    line.receiver.end(1011, "over")
-    with pytest.raises(WSDisconnect) as ended:
-        await anext(line.receiver)
-    assert (ended.value.code, ended.value.reason) == (1011, "over")
 
 
 async def test_after_the_end_it_holds_its_conversation_no_more():
