@@ -10,7 +10,7 @@ import pytest
 from shallot import middlewares
 from shallot.deadline import DeadlinePassed
 from shallot.errors import BadRequest, BodyTooLarge, ClientDisconnect, EffectRefused, Forbidden, PeerError, Unavailable
-from shallot.failures import PUT_BY, dress, report, report_cut
+from shallot.failures import PUT_BY, add_cure, dress, report, report_cut
 from shallot.response import problem, with_header
 from shallot.validate import header_writer
 
@@ -85,6 +85,76 @@ def test_a_key_that_nobody_put_there_is_told_with_its_middleware(caplog, error, 
         report(error, SCOPE)
     assert caplog.text.count("if that was") == (2 if cure else 0)
     assert cure in caplog.text
+
+
+REQUEST_GIVEN = {"type": "http", "method": "GET", "headers": {}}
+
+
+class Receiver:
+    """Of the real one only the name is looked at."""
+
+
+async def await_it(it):
+    await it
+
+
+def call_and_step(function, *given):
+    answer = function(*given)
+    if hasattr(answer, "send"):
+        answer.send(None)
+
+
+def layer(response):
+    return {**response, "status": 200}
+
+
+def fetch():
+    response = 7
+    return None + f"{response}"  # whose fault is not the response's
+
+
+NO_RETURN = "if that was a layer's response: the handler returned None (it, or a middleware around it, lacks a return); expected a response dict"
+ITERATED = "if that was the receiver: it is iterated, async for message in receiver; a single message is await anext(receiver)"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "cure"),
+    [
+        (lambda: REQUEST_GIVEN.method, "a request is a dict: write request['method']"),
+        (lambda: REQUEST_GIVEN.session, "a request is a dict: write request['session']; wrap_session puts it there; it must stand in apply_middleware"),
+        (lambda: {**REQUEST_GIVEN, "session": {}}.session, "a request is a dict: write request['session']"),
+        (lambda: {"type": "fruit"}.method, None),
+        (lambda: {"type": "http"}.method, None),
+        (lambda: (7).method, None),
+        (lambda: call_and_step(await_it, Receiver()), ITERATED),
+        (lambda: Receiver()(), ITERATED),
+        (lambda: iter(Receiver()), ITERATED),
+        (lambda: Receiver().receive_text, ITERATED),
+        (lambda: call_and_step(await_it, {}), "a dict is not awaited: an effect is yielded, like yield ws_send('hi'), and a response returned"),
+        (lambda: call_and_step(layer, None), NO_RETURN),
+        (lambda: with_header(None, "a", "b"), NO_RETURN),
+        (lambda: layer("hi"), "if that was a layer's response: the handler returned str; expected a response dict, like text('hi') or {'status': 200}"),
+        (lambda: layer({}) + 1, None),
+        (lambda: layer(**{"answer": 1}), None),
+        (fetch, None),
+        (lambda: header_writer()(None, REQUEST_GIVEN), None),
+    ],
+    ids="key layer's there no-request no-headers no-dict await call for other-api await-dict None helper str dict no-layer another's said-already".split(),
+)
+def test_what_was_meant_is_told_beside_the_error(mistake, cure):
+    with pytest.raises((AttributeError, TypeError)) as raised:
+        mistake()
+    for _ in range(2):
+        add_cure(raised.value)
+    notes = getattr(raised.value, "__notes__", [])
+    assert [note.startswith(cure) for note in notes] == ([] if cure is None else [True])
+    assert cure != "a request is a dict: write request['session']" or notes == [cure]
+
+
+def test_an_error_that_was_never_raised_has_no_cure():
+    error = TypeError("'NoneType' object is not a mapping")
+    add_cure(error)
+    assert not hasattr(error, "__notes__")
 
 
 def test_the_middlewares_of_the_cures_are_real():

@@ -118,6 +118,16 @@ async def test_a_denial_without_the_extension_is_a_close(extensions):
     assert (stream.asked, stream.closed) == (0, 1)
 
 
+@pytest.mark.parametrize(
+    ("scope", "status", "told"), [(websocket_scope(**DENIED), 200, True), (websocket_scope(**DENIED), 303, False), (http_scope(), 200, False)]
+)
+async def test_a_handshake_denied_with_success_names_the_decorator(caplog, scope, status, told):
+    await send_to(scope, {"status": status})
+    path = scope["path"]
+    cure = "a conversation is decorated with @websocket, and a denial has a status of 300 or more"
+    assert caplog.messages == ([f"WS '{path}': the handshake was denied with 200, as its handler answered that; {cure}"] if told else [])
+
+
 async def test_a_file_is_sent_by_the_server():
     events, _ = await send_to(http_scope(extensions={"http.response.pathsend": {}}), {"status": 200, "file": "/a"}, Path("/a"))
     assert events[1:] == [{"type": "http.response.pathsend", "path": "/a"}]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from secrets import token_hex
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeGuard, cast
 
 from .deadline import DeadlinePassed
 from .errors import ClientDisconnect, PeerError, ShallotError, Unavailable, real_error
 from .response import problem
 from .types import Refusal, Response
-from .validate import RawHeaders, WriteHeaders
+from .validate import RawHeaders, WriteHeaders, no_response
 
 __all__ = ["add_cure", "dress", "report", "report_cut"]
 
@@ -36,19 +38,53 @@ CURES = {
 """Key of the request -> where it comes from."""
 
 
+_AWAITED = re.compile(r"\bdict\b.*\bawait")
+_RECEIVER = re.compile(r"\bReceiver\b")
+
+
 def add_cure(error: BaseException) -> None:
-    """Note at a ``KeyError`` of a request's well-known key what puts it there. Whose key it was cannot be seen: the note says ``if``.
+    """Note at an error that beginners make what was meant. What it was about cannot always be seen: then the note says ``if``.
 
     >>> error = KeyError("json")
     >>> add_cure(error)
     >>> error.__notes__
     ["if that was request['json']: wrap_json puts it there; it must stand in apply_middleware(...), outside of what asks for it"]
     """
-    key: object = error.args[0] if isinstance(error, KeyError) and error.args else None
-    if isinstance(key, str) and key in CURES:
-        note = f"if that was request[{key!r}]: {CURES[key]}"
-        if note not in getattr(error, "__notes__", ()):
-            error.add_note(note)
+    note = _cure(error)
+    if note is not None and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
+def _cure(error: BaseException) -> str | None:
+    if isinstance(error, KeyError):
+        key: object = error.args[0] if error.args else None
+        return f"if that was request[{key!r}]: {CURES[key]}" if isinstance(key, str) and key in CURES else None
+    if not isinstance(error, (AttributeError, TypeError)):
+        return None
+    if isinstance(error, AttributeError) and _is_request(error.obj):
+        where = f"; {CURES[error.name]}" if error.name in CURES and error.name not in error.obj else ""
+        return f"a request is a dict: write request[{error.name!r}]{where}"
+    if _RECEIVER.search(str(error)):
+        return "if that was the receiver: it is iterated, async for message in receiver; a single message is await anext(receiver)"
+    if _AWAITED.search(str(error)):
+        return "a dict is not awaited: an effect is yielded, like yield ws_send('hi'), and a response returned"
+    return _missing_response(error)
+
+
+def _is_request(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict) and cast("dict[str, Any]", value).get("type") in ("http", "websocket") and "headers" in value
+
+
+def _missing_response(error: BaseException) -> str | None:
+    """Layers call what they were given ``response``: where it is no dict, and the error is about one of its kind, that is why the layer failed."""
+    last: TracebackType | None = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    response: object = {} if last is None else last.tb_frame.f_locals.get("response", {})
+    told = no_response(response)
+    if isinstance(response, dict) or type(response).__name__ not in str(error) or str(error) == told:
+        return None
+    return f"if that was a layer's response: {told}"
 
 
 def report(error: BaseException, scope: Mapping[str, Any], status: int | None = None) -> Response:

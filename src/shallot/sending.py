@@ -58,6 +58,9 @@ async def send_answer(response: Mapping[str, Any], headers: RawHeaders, content:
     send_s = limits["send_s"]
     door = HTTP if scope["type"] == "http" else DENIAL
     is_head = scope.get("method") == "HEAD"
+    if door is DENIAL and response["status"] < 300:
+        cure = "a conversation is decorated with @websocket, and a denial has a status of 300 or more"
+        log.warning("WS %.200a: the handshake was denied with %d, as its handler answered that; %s", scope.get("path", ""), response["status"], cure)
     try:
         if door is DENIAL and "websocket.http.response" not in (scope.get("extensions") or ()):
             last: Event = {"type": "websocket.close", "code": 1000}  # before the accept: servers answer it with 403

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from .codec.headers import format_headers
 
-__all__ = ["RawHeaders", "WriteHeaders", "announced_length", "event_headers", "handshake_headers", "header_writer", "is_handshake"]
+__all__ = ["RawHeaders", "WriteHeaders", "announced_length", "event_headers", "handshake_headers", "header_writer", "is_handshake", "no_response"]
 
 log = logging.getLogger("shallot")
 
@@ -93,8 +93,7 @@ def header_writer() -> WriteHeaders:
 
 def _checked_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
     if not isinstance(response, dict):
-        what = type(response).__name__
-        raise TypeError(f"the handler returned {MISTAKEN.get(what, what)}; expected a response dict, like text('hi') or {{'status': 200}}")
+        raise TypeError(no_response(response))
     checked = cast("dict[str, Any]", response)
     if is_handshake(checked) and request.get("type") == "http" and request["method"] in ("GET", "HEAD"):
         return event_headers(checked)
@@ -119,6 +118,16 @@ def _checked_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
             raise ValueError(f"header 'content-length' says {announced} and the body has {length} bytes; leave the header out, it is set from the body")
     others = [line for line in lines if line[0] != b"content-length"]
     return others if length is None else [*others, (b"content-length", b"%d" % length)]
+
+
+def no_response(value: object) -> str:
+    """What to tell of a handler that returned ``value``, which is no dict.
+
+    >>> no_response("hi")
+    "the handler returned str; expected a response dict, like text('hi') or {'status': 200}"
+    """
+    what = type(value).__name__
+    return f"the handler returned {MISTAKEN.get(what, what)}; expected a response dict, like text('hi') or {{'status': 200}}"
 
 
 def is_handshake(response: Any) -> bool:

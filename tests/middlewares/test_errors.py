@@ -166,7 +166,7 @@ async def test_K7_what_is_no_response(caplog: pytest.LogCaptureFixture) -> None:
 
     response: Any = await apply_middleware(wrap_errors)(nothing)(request("GET", "/"))
     assert response["status"] == 500
-    assert "TypeError: what stands inside of wrap_errors returned NoneType; expected a response dict, like text('hi')" in caplog.text
+    assert "TypeError: the handler returned None (it, or a middleware around it, lacks a return); expected a response dict" in caplog.text
 
 
 MARKERS = [f"marker{number}" for number in range(12)]

@@ -38,6 +38,8 @@ async def test_a_resource_brings_kinds_and_takes_them_along():
         table.find("channel.publish")
     with pytest.raises(ValueError, match=r"add your own with build_server\(effects={'chanel.publish': ...}\)"):
         table.find("chanel.publish")
+    with pytest.raises(ValueError, match=r"websocket.send; ws_accept\(\.\.\.\) is what on_connect returns; a conversation is accepted before"):
+        table.find("websocket.accept")
 
 
 @pytest.mark.parametrize("effect", [ws_send("x"), after(1, "x"), {"type": "s"}, {"type": "u"}], ids=["send", "timer", "subscribe", "unsubscribe"])

@@ -20,6 +20,7 @@ from ..failures import add_cure
 from ..repeats import Repeats
 from ..response import html, problem, with_header
 from ..types import Handler, Middleware, NextMiddleware, Response
+from ..validate import no_response
 
 __all__ = ["Errors", "errors_options", "errors_request", "errors_response", "wrap_errors"]
 
@@ -149,7 +150,7 @@ def wrap_errors(table: Mapping[type[Exception], Answer] | None = None, *, page: 
             try:
                 response: Any = await next_middleware(handler, request)
                 if not isinstance(response, dict):
-                    raise TypeError(f"what stands inside of wrap_errors returned {type(response).__name__}; expected a response dict, like text('hi')")
+                    raise TypeError(no_response(response))
                 return errors_response(cast(Response, response), request, options)
             except (Exception, BaseExceptionGroup) as failure:
                 error = real_error(failure)

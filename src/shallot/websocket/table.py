@@ -17,6 +17,8 @@ CONVERSATION_KINDS = frozenset({"websocket.send", "websocket.close"})
 """What only a conversation's own yield can do."""
 BROUGHT = {"channel": 'build_server(resources={"channels": memory_channels()})'}
 """Where kinds come from that no app has by itself, by what stands before the dot."""
+ANSWERS = {"websocket.accept": "ws_accept(...) is what on_connect returns; a conversation is accepted before its handler runs"}
+"""Kinds that are no effects, and where they belong."""
 
 
 class EffectTable:
@@ -46,8 +48,8 @@ class EffectTable:
         function = self._functions.get(kind)
         if function is None:
             known = ", ".join(sorted({*self._functions, *CONVERSATION_KINDS}))
-            cure = BROUGHT.get(kind.partition(".")[0], f"your own with build_server(effects={{{kind!r}: ...}})")
-            raise ValueError(f"no effect has the type {kind!r}; known are {known}; add {cure}")
+            brought = BROUGHT.get(kind.partition(".")[0], f"your own with build_server(effects={{{kind!r}: ...}})")
+            raise ValueError(f"no effect has the type {kind!r}; known are {known}; {ANSWERS.get(kind, f'add {brought}')}")
         return function
 
     async def perform(self, effect: AnyEffect, scope: Any) -> Any:
