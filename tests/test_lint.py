@@ -38,6 +38,7 @@ SWALLOWERS = {
     "keepalive.py": "hands on what cancels it to the step that waits, and takes back what it cancelled itself",
     "websocket/engine.py": "cancels its own handler, and takes that cancellation back (uncancel)",
     "websocket/groups.py": "hands what is thrown at it on to the work, which answers, as deadline.py does",
+    "websocket/generators.py": "hands what is thrown into a generator on to the one inside, which answers",
     "websocket/farewell.py": "what an end owes is owed all the same; the engine, which called, passes the cancellation on",
 }
 """file -> why it may take a BaseException or a CancelledError without raising it again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -765,6 +766,26 @@ async def test_a_blocked_send_ends_the_conversation_after_send_s():
     assert now() - began == 1.25 + 3, "the look after its last step, and three seconds"
     assert hall.close == (1006, "", "server")
     assert hall.journal == ["finally", "on_close"]
+
+
+@virtual_time
+async def test_a_generator_of_another_kind_that_waits_is_no_blocked_send():
+    class Wrapped(AsyncGenerator):
+        def __init__(self, inside):
+            self.asend, self.inside = inside.asend, inside
+
+        async def asend(self, value):
+            raise NotImplementedError
+
+        async def athrow(self, *error):
+            return await self.inside.athrow(*error)
+
+    hall = Hall(lambda scope, receiver: Wrapped(echo(scope, receiver)), send_s=3).start()
+    await asyncio.sleep(60)
+    hall.server.push(*says("still here"), gone())
+    await hall.server.end()
+    assert hall.sent == [ws_send("still here")]
+    assert hall.close == (1001, "", "client")
 
 
 @virtual_time

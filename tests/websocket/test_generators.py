@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -17,6 +18,57 @@ async def test_an_async_generator_is_taken_as_it_is():
     assert as_generator(generator) is generator
     assert not is_finished(generator)
     assert [value async for value in generator] == [1, 2]
+    assert is_finished(generator)
+
+
+class Wrapped(AsyncGenerator):
+    """A user's own kind of async generator: it has the methods, and nothing else of one."""
+
+    def __init__(self, inside):
+        self.inside = inside
+
+    async def asend(self, value):
+        return await self.inside.asend(value)
+
+    async def athrow(self, *error):
+        return await self.inside.athrow(*error)
+
+
+async def test_another_kind_of_async_generator_tells_whether_it_runs():
+    seen, going = [], asyncio.Event()
+
+    async def handler():
+        seen.append((yield 1))
+        try:
+            yield 2
+        except KeyError as error:
+            seen.append(error.args[0])
+        await going.wait()
+        try:
+            yield 3
+        finally:
+            seen.append("finally")
+
+    generator = as_generator(Wrapped(handler()))
+    assert await generator.asend(None) == 1
+    assert await generator.asend("told") == 2
+    waiting = asyncio.create_task(generator.athrow(KeyError("thrown")))
+    await asyncio.sleep(0)
+    assert generator.ag_running
+    going.set()
+    assert await waiting == 3
+    assert not generator.ag_running and not is_finished(generator)
+    await close_generator(generator)
+    assert is_finished(generator)
+    assert seen == ["told", "thrown", "finally"]
+
+
+async def test_another_kind_of_async_generator_ends():
+    async def handler():
+        yield 1
+
+    generator = as_generator(Wrapped(handler()))
+    assert [value async for value in generator] == [1]
     assert is_finished(generator)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from inspect import isawaitable
 from typing import Any
 
@@ -27,10 +27,12 @@ MAX_REFUSALS = 8
 
 
 def as_generator(result: Any) -> AsyncGenerator[Any, Any]:
-    """What calling a conversation's handler gave, as an async generator: a coroutine's one effect, or none, is yielded."""
-    if hasattr(result, "asend"):
+    """What calling a conversation's handler gave, as an async generator that can tell whether it runs: a coroutine's one effect, or none, is yielded."""
+    if hasattr(result, "ag_running"):
         generator: AsyncGenerator[Any, Any] = result
         return generator
+    if hasattr(result, "asend"):
+        return _told(result)
     if isawaitable(result):
         return _one_effect(result)
     raise TypeError(f"a conversation's handler is an async generator function (async def with yield) or a coroutine function; got {type(result).__name__}")
@@ -64,6 +66,23 @@ async def close_generator(generator: AsyncGenerator[Any, Any]) -> None:
 def is_finished(generator: AsyncGenerator[Any, Any] | None) -> bool:
     """Has it run to its end, or is there none? (One that is not Python's own cannot tell: then no.)"""
     return generator is None or getattr(generator, "ag_frame", generator) is None
+
+
+async def _told(generator: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
+    """``generator``, which is not Python's own, inside of one that is: else nobody could tell its waiting from that of the server's ``send``."""
+    step: Callable[[Any], Awaitable[Any]] = generator.asend
+    value: Any = None
+    while True:
+        try:
+            effect = await step(value)
+        except StopAsyncIteration:
+            return
+        finally:
+            value = None  # or the error's traceback would hold this frame, and this frame the error
+        try:
+            step, value = generator.asend, (yield effect)
+        except BaseException as error:  # handed on, never kept: it is the generator that may answer it
+            step, value = generator.athrow, error
 
 
 async def _one_effect(answer: Awaitable[Any]) -> AsyncGenerator[Any, None]:
