@@ -62,6 +62,13 @@ async def test_taps_are_told_how_many_messages_wait():
     waiting.cancel()
 
 
+async def test_a_handler_may_empty_its_scope():
+    scope: dict = {}
+    receiver = TappedReceiver(None, default_limits(), asyncio.current_task(), 0.0, lambda what: None, Taps([{"message": print}], scope), reads=True)
+    scope.clear()
+    assert receiver.end(1000, "") is False
+
+
 @pytest.mark.parametrize("taps, hear, see", [([{"end": print}], False, False), ([{"message": print}], True, False), ([{"effect": print}, {}], False, True)])
 def test_who_wants_what(taps, hear, see):
     made = Taps(taps, {})

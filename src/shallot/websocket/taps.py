@@ -81,7 +81,7 @@ class TappedReceiver(Receiver):
         return 0 if self._mailbox is None else len(self._mailbox.client)
 
     def end(self, code: int, reason: str) -> bool:
-        del self._taps.scope["unread"]  # which holds this receiver, whose taps hold the scope
+        self._taps.scope.pop("unread", None)  # which holds this receiver, whose taps hold the scope; unless the handler, whose scope it is, took it out
         return super().end(code, reason)
 
     async def _read(self) -> AsyncGenerator[Message, None]:
