@@ -53,10 +53,10 @@ async def test_I2_I6_subscribe_and_leave_and_nothing_is_left(is_same):
                 while channels._hub.attendance._own or channels._backend._hearing:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 
-        await rounds(500)
-        tasks = len(asyncio.all_tasks())
-        tracemalloc.start()
+        tracemalloc.start()  # before the first: asyncio keeps up to a hundred cancelled timers, with their tasks, whoever they are of
         try:
+            await rounds(500)
+            tasks = len(asyncio.all_tasks())
             before = used()
             await rounds(CYCLES)
             after = used()
@@ -70,7 +70,7 @@ async def test_I2_I6_subscribe_and_leave_and_nothing_is_left(is_same):
         }
         print(f"\n{CYCLES} subscriptions came and went; left of them: {', '.join(f'{count} {what}' for what, count in left.items())}, {after - before} bytes")
         assert set(left.values()) == {0}, left
-        assert after - before < 100_000, f"{(after - before) / CYCLES:.0f} bytes a cycle"
+        assert after - before < 30_000, f"{(after - before) / CYCLES:.0f} bytes a cycle"  # CPython's list of free future iterators grows to 14 kB
 
 
 @pytest.mark.parametrize("count", [1000])
