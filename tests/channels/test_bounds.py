@@ -70,7 +70,7 @@ async def test_I2_I6_subscribe_and_leave_and_nothing_is_left(is_same):
         }
         print(f"\n{CYCLES} subscriptions came and went; left of them: {', '.join(f'{count} {what}' for what, count in left.items())}, {after - before} bytes")
         assert set(left.values()) == {0}, left
-        assert after - before < 30_000, f"{(after - before) / CYCLES:.0f} bytes a cycle"  # CPython's list of free future iterators grows to 14 kB
+        assert after - before < 40_000, f"{(after - before) / CYCLES:.0f} bytes a cycle"  # CPython's list of free future iterators grows to 14 kB
 
 
 @pytest.mark.parametrize("count", [1000])
