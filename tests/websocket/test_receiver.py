@@ -78,6 +78,11 @@ async def turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
+def reading(line: Line) -> asyncio.Future[Any]:
+    """The handler, who has read before, asks for a message; the test goes on beside it."""
+    return asyncio.ensure_future(anext(aiter(line.receiver)))
+
+
 async def test_messages_are_read_one_at_a_time_by_whoever_iterates():
     line = Line("a", {"type": "websocket.receive", "bytes": b"b", "text": None}, "é" * 10)
     assert line.calls == 0
@@ -141,7 +146,7 @@ async def test_two_tasks_must_not_read_at_once():
 async def test_two_tasks_must_not_read_directly_at_once():
     line = Line("a")
     assert await anext(line.receiver) == "a"
-    second = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    second = reading(line)
     await turns()
     with pytest.raises(RuntimeError, match="another task"):
         await anext(line.receiver)
@@ -177,7 +182,7 @@ async def test_reading_ahead_ends_when_the_handler_reads_again_without_help():
     line.push("b", "c")
     await turns()
     assert [await anext(line.receiver), await anext(line.receiver)] == ["b", "c"]
-    waiting = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    waiting = reading(line)
     await turns()
     line.push("d")
     assert await waiting == "d"
@@ -214,6 +219,30 @@ async def test_a_handler_that_reads_in_a_task_of_its_own_is_read_for_lastingly()
     with pytest.raises(WSDisconnect):
         await reading
     assert line.pending == 0
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["goes on", "begins again"])
+async def test_a_handler_that_hands_its_reading_over_to_a_task_is_read_for_lastingly(fresh):
+    """As one does that reads who the client is, and leaves the rest to a task."""
+    line = Line("a")
+    assert await anext(line.receiver) == "a"
+    if fresh:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await anext(line.receiver)
+    elsewhere = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    line.receiver.mailbox.on_open()  # something may join
+    line.push("b")
+    assert await elsewhere == "b"
+    await turns()
+    elsewhere = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    await turns()
+    assert line.pending == 1
+    await line.stop()
+    assert line.pending == 0
+    with pytest.raises(WSDisconnect):
+        await elsewhere
 
 
 async def test_a_receive_that_fails_is_the_clients_leaving(caplog):
@@ -388,13 +417,13 @@ async def test_while_others_speak_somebody_reads_on_beside_the_handler():
 async def test_whoever_reads_directly_needs_nobody_ahead():
     line = Line("a")
     assert await anext(line.receiver) == "a"
-    reading = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    waiting = reading(line)
     await turns()
     line.receiver.read_ahead()
     await turns()
     assert line.calls == 2
     line.push("b")
-    assert await reading == "b"
+    assert await waiting == "b"
     await line.stop()
 
 
@@ -448,7 +477,7 @@ async def test_idle_is_silence_not_business():
     loop = asyncio.get_running_loop()
     assert await anext(line.receiver) == "a"
     assert line.receiver.look(loop.time()) is None
-    waiting = asyncio.create_task(anext(line.receiver))  # type: ignore[arg-type]
+    waiting = reading(line)
     await turns()
     assert line.receiver.look(loop.time() + 5) is None
     assert line.receiver.look(loop.time() + 16) == "idle"
@@ -506,10 +535,10 @@ async def test_a_handler_that_is_busy_after_reading_ahead_ended_is_read_ahead_of
     line = Line("a")
     assert await anext(line.receiver) == "a"
     line.receiver.look(1), line.receiver.look(2), line.receiver.look(3)  # busy: somebody reads ahead
-    reading = asyncio.ensure_future(anext(line.receiver))
+    waiting = reading(line)
     await turns()
     line.push("b")
-    assert await reading == "b"
+    assert await waiting == "b"
     await turns()
     assert line.pending == 0, "and has ended"
     line.receiver.look(4)
@@ -523,11 +552,11 @@ async def test_a_handler_that_waited_since_the_last_look_is_not_busy_yet():
     assert await anext(line.receiver) == "a"
     line.receiver.look(1), line.receiver.look(2)
     line.receiver.read_ahead()
-    reading = asyncio.ensure_future(anext(line.receiver))
+    waiting = reading(line)
     await turns()
     line.receiver.look(3)
     line.push("b")
-    assert await reading == "b"
+    assert await waiting == "b"
     await turns()
     for now, pending in ((4, 0), (5, 1)):
         line.receiver.look(now)

@@ -59,6 +59,8 @@ class Receiver:
             messages = self._messages = cast("AsyncGeneratorType[Message, None]", self._read())
         elif messages.ag_running:
             raise RuntimeError("another task is reading this receiver already; let one task read, and hand messages on")
+        elif self._escort:
+            self._see_who_reads()
         return messages
 
     async def __anext__(self) -> Message:
@@ -66,11 +68,9 @@ class Receiver:
 
     async def _read(self) -> AsyncGenerator[Message, None]:
         """One message after the other: directly from the server, or from the mailbox while it is shared."""
-        if self.never_read:
-            self.never_read = False
-            if asyncio.current_task(self._owner.get_loop()) is not self._owner:
-                self._escort, self._shared = False, True  # read in a task of its own: the engine could not end a direct read there
-                self.read_ahead()
+        self.never_read = False
+        if self._escort:
+            self._see_who_reads()
         receive, safe_length = self._receive, self._safe_length
         while True:
             if self._shared:
@@ -185,6 +185,12 @@ class Receiver:
         return iter(()) if self._mailbox is None else self._mailbox.shut()
 
     # ---- inside
+
+    def _see_who_reads(self) -> None:
+        """A task of the handler's own is read for, lastingly: the engine could not end a direct read there."""
+        if asyncio.current_task(self._owner.get_loop()) is not self._owner:
+            self._escort, self._shared = False, True
+            self.read_ahead()
 
     async def _next_shared(self) -> Message | None:
         """The next message from the mailbox when nobody reads for the handler any more; ``None`` as soon as it can read without help."""
