@@ -275,6 +275,11 @@ def test_E8_the_first_error_ends_it() -> None:
         ("../../x", "x"),
         ("C:\\x", "x"),
         ("C:x", "x"),
+        ("a/C:x", "x"),
+        ("a:b:c", "b:c"),
+        ("ab:c", "ab:c"),
+        ("a\\b/c\\d", "d"),
+        ("a/b\\c/d", "d"),
         ("/etc/passwd", "passwd"),
         ("\\\\host\\share\\x", "x"),
         ("a\x00b", "ab"),
@@ -296,6 +301,16 @@ def test_E8_the_first_error_ends_it() -> None:
 def test_E9_file_names(raw: str, name: str) -> None:
     """CVE-2026-24486"""
     assert clean_filename(raw) == name
+
+
+@pytest.mark.parametrize("piece", ["a", " ", ".", "/", "\\", "a:", "\x00", "\u202e", "é"], ids=repr)
+def test_E9_file_names_are_read_in_linear_time(piece: str) -> None:
+    """A hundred files with the longest names took seconds, in which nobody else was served."""
+
+    def seconds(size: int) -> float:
+        return cpu_seconds(lambda: clean_filename(piece * (size // len(piece))), attempts=3)
+
+    assert seconds(32_768) < 6 * seconds(8_192) + 0.02
 
 
 def test_E9_the_other_file_name_is_ignored() -> None:

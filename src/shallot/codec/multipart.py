@@ -32,7 +32,7 @@ MAX_FILENAME_BYTES = 255
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")  # RFC 2046 5.1.1
 _BOUNDARY_PARAMETER = re.compile(r";[ \t]*boundary[ \t]*=", re.IGNORECASE)
 _NOT_IN_FILENAME = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
-_FOLDERS = re.compile(r".*[/\\]|^[A-Za-z]:", re.DOTALL)
+_DRIVE = re.compile(r"[A-Za-z]:")
 _UTF8 = frozenset(("utf-8", "utf8", "us-ascii"))
 _PLAIN = frozenset(("7bit", "8bit", "binary"))
 
@@ -195,7 +195,9 @@ def clean_filename(raw: str) -> str:
     >>> [clean_filename(raw) for raw in ("a.txt", "../../x", "C:\\\\docs\\\\x.doc", "..", "a\\r\\nb")]
     ['a.txt', 'x', 'x.doc', '', 'ab']
     """
-    name = _FOLDERS.sub("", _NOT_IN_FILENAME.sub("", raw)).strip(" ")
+    shown = _NOT_IN_FILENAME.sub("", raw)
+    last = shown[max(shown.rfind("/"), shown.rfind("\\")) + 1 :]  # not by a pattern that goes back: of a name without a folder it would try each tail
+    name = (last[2:] if _DRIVE.match(last) else last).strip(" ")
     if not name.strip("."):
         return ""
     return name.encode()[:MAX_FILENAME_BYTES].decode(errors="ignore")
