@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from shallot.codec.authorization import format_challenge, is_same_secret, parse_authorization, parse_basic, parse_bearer
+from shallot.codec.authorization import format_challenge, is_ambient, is_same_secret, parse_authorization, parse_basic, parse_bearer
 
 
 def basic(text: str | bytes) -> str:
@@ -102,3 +102,20 @@ def test_challenges_that_cannot_be_written(realm):
 )
 def test_D19_secrets(given_, expected, same):
     assert is_same_secret(given_, expected) is same
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, False),
+        ({"cookie": ""}, True),
+        ({"authorization": "Basic YTpi"}, True),
+        ({"authorization": "Negotiate x"}, True),
+        ({"authorization": "Digest username=a"}, True),
+        ({"authorization": "bearer t"}, False),
+        ({"authorization": ""}, False),
+        ({"authorization": "Bearer t", "cookie": "a=1"}, True),
+    ],
+)
+def test_what_a_browser_adds_by_itself(headers, expected):
+    assert is_ambient(headers) is expected

@@ -23,6 +23,7 @@ SESSION: Any = {}
 TOKEN = csrf_token({"session": SESSION})
 STRANGE = csrf_token({"session": {}})
 FETCH = "sec-fetch-site"
+PASSWORD = {"authorization": "Basic YW5uOnNlY3JldA=="}
 
 
 def asking(method: str = "POST", *, session: Any = SESSION, **keys: Any) -> Any:
@@ -112,6 +113,13 @@ def test_D13_refused(request_: Any) -> None:
         pytest.param({"only_with_cookie": True}, {"cookie": "a=1"}, False, id="a cookie"),
         pytest.param({"only_with_cookie": True}, {"cookie": "", FETCH: "cross-site"}, False, id="an empty cookie header"),
         pytest.param({"only_with_cookie": True}, {"cookie": "a=1", FETCH: "same-origin"}, True, id="a cookie, same-origin"),
+        pytest.param({"only_with_cookie": True}, {**PASSWORD, FETCH: "cross-site"}, False, id="another site, with the password that the browser keeps"),
+        pytest.param({"only_with_cookie": True}, {**PASSWORD, "origin": "https://evil.net"}, False, id="the same of an old browser"),
+        pytest.param({"only_with_cookie": True}, {**PASSWORD, FETCH: "same-origin"}, True, id="our page, with the password that the browser keeps"),
+        pytest.param({"only_with_cookie": True}, PASSWORD, True, id="a program with a password"),
+        pytest.param({"only_with_cookie": True, "token": False}, PASSWORD, True, id="a program with a password, where there are no tokens"),
+        pytest.param({"only_with_cookie": True}, {**PASSWORD, "cookie": "a=1"}, False, id="a password and a cookie"),
+        pytest.param({"only_with_cookie": True}, {"authorization": "Bearer t", FETCH: "cross-site"}, True, id="another site's own token"),
         pytest.param({"token": False}, {"x-csrf-token": TOKEN}, False, id="no token is taken"),
         pytest.param({"token": False}, {FETCH: "same-origin"}, True, id="without token, same-origin"),
         pytest.param({"header": "X-XSRF-Token"}, {"x-xsrf-token": TOKEN}, True, id="another header"),

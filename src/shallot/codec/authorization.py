@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from collections.abc import Mapping
 from hashlib import sha256
 from hmac import compare_digest
 
-__all__ = ["format_challenge", "is_same_secret", "parse_authorization", "parse_basic", "parse_bearer"]
+__all__ = ["format_challenge", "is_ambient", "is_same_secret", "parse_authorization", "parse_basic", "parse_bearer"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
@@ -23,6 +24,15 @@ def parse_authorization(text: str) -> tuple[str, str]:
     """
     scheme, _, credentials = text.strip(" \t").partition(" ")
     return (scheme.lower(), credentials.lstrip(" ")) if _TOKEN.fullmatch(scheme) else ("", "")
+
+
+def is_ambient(headers: Mapping[str, str]) -> bool:
+    """Whether a request carries what a browser sends by itself, whoever's page asks: cookies, or the password that its user gave to a dialog.
+
+    >>> [is_ambient(headers) for headers in ({"cookie": "a=1"}, {"authorization": "Basic YTpi"}, {"authorization": "Bearer t"}, {})]
+    [True, True, False, False]
+    """
+    return "cookie" in headers or parse_authorization(headers.get("authorization", ""))[0] not in ("", "bearer")
 
 
 def parse_basic(text: str) -> tuple[str, str] | None:

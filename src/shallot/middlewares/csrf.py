@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from secrets import token_bytes
 from typing import Any, Literal, NamedTuple
 
+from ..codec.authorization import is_ambient
 from ..codec.origins import format_origin, origin_matcher
 from ..compose import middleware_factory
 from ..response import problem
@@ -78,10 +79,11 @@ def csrf_request(request: Mapping[str, Any], options: CSRF) -> Response | None:
     if request["type"] == "websocket" or request["method"] in _SAFE_METHODS or _is_exempt(request):
         return None
     headers = request["headers"]
-    if options.only_with_cookie and "cookie" not in headers:
+    is_cookieless = options.only_with_cookie and "cookie" not in headers
+    if is_cookieless and not is_ambient(headers):
         return None
     told = _browser_tells(request, options)
-    if told == "ours" or (told == "nothing" and options.token and _has_token(request, options)):
+    if told == "ours" or (told == "nothing" and (is_cookieless or (options.token and _has_token(request, options)))):
         return None
     log.warning(
         "refused a %s: origin %.100r, sec-fetch-site %.20r. Behind a proxy wrap_proxy belongs outside; other sites that may ask belong into trusted_origins",
@@ -144,7 +146,7 @@ def wrap_csrf(
     | option | meaning | default |
     |---|---|---|
     | ``token`` | whether a token proves it where the browser says nothing of where it comes from; needs ``wrap_session`` outside | ``True`` |
-    | ``only_with_cookie`` | look only at requests that carry a cookie: others act for nobody. For an API whose clients are no browsers | ``False`` |
+    | ``only_with_cookie`` | ask only where a cookie is sent, or by another site's page an ``authorization`` that is no ``Bearer``; for an API | ``False`` |
     | ``trusted_origins`` | other sites that may ask: ``"https://example.org"``, ``"https://*.example.org"`` | none |
     | ``header``, ``field`` | where the token stands: a header, or a field of the parsed form | ``"x-csrf-token"``, ``"__anti_forgery_token"`` |
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, cast
 
-from ..codec.authorization import parse_authorization
+from ..codec.authorization import is_ambient
 from ..codec.origins import format_origin, origin_matcher
 from ..codec.routes import check_seen, rows_of
 from ..compose import middleware_factory
@@ -71,7 +71,7 @@ def origin_request(request: Mapping[str, Any], rule: OriginRule, allows: Callabl
     if method != "WS" and (not rule.unsafe_methods or method in _SAFE_METHODS):
         return None
     headers = request.get("headers", {})
-    if rule.only_with_cookie and not _is_ambient(headers):
+    if rule.only_with_cookie and not is_ambient(headers):
         return None
     origin = headers.get("origin")
     if origin is None:
@@ -84,11 +84,6 @@ def origin_request(request: Mapping[str, Any], rule: OriginRule, allows: Callabl
         return None
     log.info("a request of the origin %r was refused; ours is %r (behind a proxy that ends TLS, wrap_proxy goes outside)", origin[:_SHOWN], own)
     return problem(403)
-
-
-def _is_ambient(headers: Mapping[str, str]) -> bool:
-    """Whether it carries what a browser sends by itself, whoever's page asks: cookies, or the password that its user gave to a dialog."""
-    return "cookie" in headers or parse_authorization(headers.get("authorization", ""))[0] not in ("", "bearer")
 
 
 @middleware_factory
