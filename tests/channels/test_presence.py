@@ -12,7 +12,7 @@ from shallot.channels.presence import GRACE_S, LEASE_S, RENEW_S, Crowd
 from shallot.channels.resource import Channels
 from shallot.errors import EffectRefused, Unavailable
 from shallot.testing import virtual_time
-from shallot.testing.channels_unruly import Unruly
+from shallot.testing.channels_unruly import Unruly, UnrulyLink
 
 TOPICS = {"here": {"presence": True}, "there": {"presence": True}, "tiny": {"presence": True, "max_members": 1}}
 ANN, BOB = {"id": "ann"}, {"id": "bob", "name": "Bob"}
@@ -219,6 +219,29 @@ async def test_a_link_that_was_gone_for_long_brings_its_members_back():
         await go(socket)
 
 
+@pytest.mark.parametrize("early_s", [2.2, 3, 4.5], ids=str)
+def test_a_node_that_is_back_just_before_its_members_are_given_up_has_them(early_s):
+    @virtual_time
+    async def run():
+        async with pair() as (on, one, other):
+            on.backend.slow_s = 0.02
+            socket = await come(other)
+            link = next(link for link in on.backend.links if link.sink is other._hub.line.ears)
+            connect = on.backend.connect
+            on.backend.connect = lambda sink: connect(sink) if sink._news is one._hub else refuse()
+            link.sink.lost(LinkLost("cut"))
+            while not (lost := one._hub.attendance._lost):  # noqa: ASYNC110  # nobody is told
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(lost[other._hub.node] - asyncio.get_running_loop().time() - early_s)
+            on.backend.connect = connect
+            await asyncio.sleep(early_s + 1)
+            assert await one.members("here") == {"ann": ANN}
+            assert on.words() == [("joined", "ann")]
+            await go(socket)
+
+    run()
+
+
 @asynccontextmanager
 async def refuse():
     raise LinkLost("refused")
@@ -298,6 +321,43 @@ async def test_a_leave_that_failed_is_done_again():
         assert ({channel: set(own) for channel, own in attendance._own.items()}, attendance._leaving) == ({"here": {"bob"}}, {})
         assert await one.members("here") == {"bob": BOB}
         await go(sockets.pop())
+
+
+def test_a_link_that_breaks_while_one_of_two_comes_back(monkeypatch):
+    leave, join, broken = UnrulyLink.leave, UnrulyLink.join, []
+
+    async def slow_leave(self, *arguments):
+        await asyncio.sleep(1)
+        await leave(self, *arguments)
+
+    async def join_that_breaks(self, channel, node, members):
+        if len(broken) == 1:  # the first is what who comes back asks for, the second what is said after the leave
+            broken.append("link")
+            raise LinkLost("broken")
+        if broken:
+            broken.append("again")
+        await join(self, channel, node, members)
+
+    @virtual_time
+    async def run():
+        async with stage() as on:
+            one = await on.add()
+            await on.listen(one)
+            for socket in (await come(one), await come(one, BOB)):
+                await go(socket)
+            monkeypatch.setattr(UnrulyLink, "leave", slow_leave)
+            await asyncio.sleep(GRACE_S + 0.5)
+            ann = await come(one)
+            broken.append("came back")
+            monkeypatch.setattr(UnrulyLink, "join", join_that_breaks)
+            await asyncio.sleep(10)
+            assert broken == ["came back", "link", "again"]
+            assert one.stats()["links"] == 2
+            assert await one.members("here") == {"ann": ANN}
+            assert on.words()[-1] != ("left", "ann")
+            await go(ann)
+
+    run()
 
 
 @virtual_time

@@ -194,7 +194,7 @@ class Attendance:
             self._stirred.clear()
             now = self._hall.now()
             if not self._is_needed():
-                self._renewed_at = None
+                self._renewed_at, self._lost = None, {}
             elif is_new or self._renewed_at is None or now >= self._renewal():
                 has_lapsed = is_new or self._renewed_at is None or now - self._renewed_at >= LEASE_S
                 await within(CALL_S, self._renew(link))
@@ -202,7 +202,6 @@ class Attendance:
                     await self._rejoin(link)
                 is_new = False
             await self._dismiss(link)
-            self._bury()
             try:
                 async with asyncio.timeout(self._pause()):
                     await self._stirred.wait()
@@ -220,14 +219,12 @@ class Attendance:
         return bool(self._own) or any(True for _ in self._hall.crowds())
 
     def _renewal(self) -> float:
-        """When to ask for the lease again: every so often, and as soon as another node's may have ended."""
+        """When to ask for the lease again: every so often, as soon as another node's may have ended, and before the members of one are taken for gone."""
         others = [left for node, left in self.alive.items() if node != self._hall.node]
-        return (self._renewed_at or 0) + min([RENEW_S, *(max(left + 0.1, 0.5) for left in others)])
+        return min([(self._renewed_at or 0) + min([RENEW_S, *(max(left + 0.1, 0.5) for left in others)]), *self._lost.values()])
 
     def _pause(self) -> float | None:
-        dues = [*self._lost.values()]
-        if self._renewed_at is not None:
-            dues.append(self._renewal())
+        dues = [] if self._renewed_at is None else [self._renewal()]
         dues += islice(self._leaving.values(), 1)
         return max(0.0, min(dues) - self._hall.now()) if dues else None
 
@@ -236,6 +233,7 @@ class Attendance:
         self._renewed_at = now = self._hall.now()
         gone = {node for _, crowd in self._hall.crowds() for node in crowd.nodes()} - set(self.alive)
         self._lost = {node: self._lost.get(node, now + self._grace_s) for node in gone}
+        self._bury(now)
 
     async def _rejoin(self, link: Link) -> None:
         for channel in list(self._own):
@@ -250,26 +248,25 @@ class Attendance:
             if until > now or sum(map(len, due.values())) >= MANY:
                 break
             due.setdefault(channel, {})[member] = self._own[channel].pop(member)[1]
-        for channel, members in due.items():
-            try:
+        try:
+            for channel, members in list(due.items()):
                 await within(CALL_S, link.leave(channel, self._hall.node, members))
-            except BaseException:  # a cancellation, too: what the backend was not told is told again
-                for other, lost in due.items():
-                    for member, data in lost.items():
-                        self._own[other].setdefault(member, (0, data))
-                raise
-            back = {member: self._own[channel][member][1] for member in members if member in self._own[channel]}
-            if back:  # they came back meanwhile: whichever of the two was last at the backend, this is
-                await within(CALL_S, link.join(channel, self._hall.node, back))
-        for channel, members in due.items():
-            for member in members.keys() - self._own[channel].keys():
-                del self._leaving[channel, member]
-            if not self._own[channel]:
-                del self._own[channel]
+                del due[channel]
+                back = {member: self._own[channel][member][1] for member in members if member in self._own[channel]}
+                for member in members.keys() - back.keys():
+                    del self._leaving[channel, member]
+                if not self._own[channel]:
+                    del self._own[channel]
+                if back:  # they came back meanwhile: whichever of the two was last at the backend, this is
+                    await within(CALL_S, link.join(channel, self._hall.node, back))
+        except BaseException:  # a cancellation, too: what the backend was not told is told again
+            for channel, members in due.items():
+                for member, data in members.items():
+                    self._own[channel].setdefault(member, (0, data))
+            raise
 
-    def _bury(self) -> None:
-        """The members of nodes that are gone for good leave."""
-        now = self._hall.now()
+    def _bury(self, now: float) -> None:
+        """The members of nodes that are gone for good leave. Only where it has just been heard who is alive: a node may be back."""
         for node in [node for node, until in self._lost.items() if until <= now]:
             del self._lost[node]
             for channel, crowd in self._hall.crowds():
