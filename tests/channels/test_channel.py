@@ -189,6 +189,15 @@ async def test_whoever_waits_for_the_backend_is_told_once():
 
 
 @virtual_time
+async def test_whoever_waits_for_a_channel_that_is_refused_waits_no_longer():
+    channel = Channel("c", Topic(), Post())
+    ready, error = channel.ready, Unavailable("full")
+    channel.refuse(error)
+    assert ready.is_set()
+    assert (channel.ready, channel.refusal, channel.log) == (None, error, None)
+
+
+@virtual_time
 async def test_a_hint_before_the_backend_confirms_is_followed():
     post = Post()
     channel = Channel("c", Topic(), post)
@@ -235,6 +244,9 @@ async def test_after_a_broken_link_the_same_head_needs_no_read():
         pytest.param(Page(at(9), [], "trimmed"), [("trimmed", 7, "e.9.id9")], id="all-trimmed"),
         pytest.param(
             Page(at(2, "f"), [Entry(1, "a", b"1"), Entry(2, "id2", b"2")], "epoch"), [("epoch", None, "f.0."), 1], id="epoch-with-a-message-that-was-heard"
+        ),
+        pytest.param(
+            Page(at(2, "f"), [Entry(1, "id1", b"1"), Entry(2, "id2", b"22")], "epoch"), [("epoch", None, "f.0."), 22], id="epoch-with-an-id-that-was-free-again"
         ),
         pytest.param(Page(Position("f", 0, ""), [], "epoch"), [("epoch", None, "f.0.")], id="epoch-empty"),
         pytest.param(Page(at(1, identity="x"), [Entry(1, "x", b"1")], "rollback"), [("rollback", None, "e.0."), 1], id="rollback-to-nothing-known"),

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from shallot.channels.contract import Entry, Position
-from shallot.channels.log import WINDOW_S, Log, Node, batch_of
+from shallot.channels.log import WINDOW_S, Log, Node, batch_of, mark
 from shallot.codec.json import parse_json
 
 
@@ -125,13 +125,13 @@ def test_a_gap_begins_the_window_anew():
 
 def test_what_was_told_is_remembered_over_gaps_for_a_while():
     log = filled(2)
-    assert log.remember(1.0) == {"": 0, "id1": 1, "id2": 2}
+    assert log.remember(1.0) == {mark("id1", b"1"): 1, mark("id2", b"2"): 2}
     log.control({"type": "channel.gap"}, 1.0, Position("f", 0, ""))
     log.append(Entry(1, "id1", b"1"), "f", 1.0, first=1)
     assert log.tail.first == 1
-    assert log.remember(2.0) == {"": 0, "id1": 1, "id2": 2}
+    assert log.remember(2.0) == {mark("id1", b"1"): 1, mark("id2", b"2"): 2}
     log.trim(2.0 + WINDOW_S, idle=True)
-    assert log.remember(99.0) == {"id1": 4}
+    assert log.remember(99.0) == {mark("id1", b"1"): 4}
 
 
 def test_what_is_remembered_over_gaps_is_bounded():
@@ -141,15 +141,33 @@ def test_what_is_remembered_over_gaps_is_bounded():
         known = log.remember(1.0)
         log.control({"type": "channel.gap"}, 1.0, Position("e", 2 * number + 2, ""))
     assert len(known) == 4 * (10 + 8)
-    assert {"id99", "id98", "id40"} < known.keys()
-    assert not {"id0", "id1"} & known.keys()
+    assert {mark(identity, b"1") for identity in ("id99", "id98", "id40")} < known.keys()
+    assert not {mark(identity, b"1") for identity in ("id0", "id1")} & known.keys()
 
 
 def test_whether_a_message_was_here_is_certain_or_not():
     log = filled(3)
-    assert log.knows(Entry(2, "id2", b""))
-    assert not log.knows(Entry(2, "other", b""))
-    assert not log.knows(Entry(9, "id9", b""))
+    assert log.knows(Entry(2, "id2", b"2"))
+    assert log.knows(Entry(0, "", b"whatever stood where the window begins"))
+    assert not log.knows(Entry(2, "other", b"2"))
+    assert not log.knows(Entry(2, "id2", b"said later, under an id that is free again"))
+    assert not log.knows(Entry(9, "id9", b"9"))
+
+
+def test_a_window_that_begins_at_a_message_nobody_has_seen_learns_its_name():
+    log = filled(2, start=5)
+    begin = log.oldest
+    begin.rename(Position("e", 5, ""))
+    assert begin.cursor == "e.5."
+    named = Position("e", 5, "id5")
+    for other in (Position("x", 5, "id5"), Position("e", 6, "other"), Position("e", 99, "id99")):
+        assert not log.is_nameless(other)
+        assert not log.name(other)
+    assert log.is_nameless(named)
+    assert log.find(named) is None
+    assert log.name(named)
+    assert (log.find(named), begin.cursor) == (begin, "e.5.id5")
+    assert not log.is_nameless(named)
 
 
 @pytest.mark.parametrize("says", [0, 2], ids=["", "with-words-at-the-end"])

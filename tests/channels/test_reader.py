@@ -149,7 +149,7 @@ def test_who_comes_back_hears_no_words_that_were_said_meanwhile():
 def test_a_repeat_is_for_those_who_have_not_had_it():
     hall = Hall()
     start = hall.tail
-    had, too = hall.reader(node=start), hall.reader(node=start)
+    had, too, batched = hall.reader(node=start), hall.reader(node=start), hall.reader(node=start, batch=10)
     hall.say()
     first = hall.tail.seq
     came_later = hall.reader()
@@ -159,8 +159,19 @@ def test_a_repeat_is_for_those_who_have_not_had_it():
     assert take(had) == [1, ("gap", None), 3]
     assert take(came_later) == [("gap", None), 2, 3]
     assert take(too) == [1, ("gap", None), 3], "although it is made already"
-    batched = hall.reader(node=start, batch=10)
-    assert take(batched) == [[1], [3]]
+    assert take(batched) == [[1], ("gap", None), [3]]
+
+
+def test_who_comes_when_a_repeat_is_there_already_has_not_had_it():
+    hall = Hall()
+    hall.say(3)
+    hall.log.control({"type": "channel.gap"}, 0.0, Position("e", 50, "id50"))
+    hall.said = 50
+    hall.say(first=3)
+    before = [Entry(number, f"id{number}", b"%d" % number) for number in range(41, 51)]
+    back = hall.log.replay(Position("e", 40, "id40"), before, 0.0)
+    assert back.seq < 3, "counted backwards, it seems to stand before the first one"
+    assert take(hall.reader(node=back)) == [*range(41, 51), 51]
 
 
 def test_what_is_not_ours_is_passed_over(caplog):

@@ -11,6 +11,7 @@ from shallot.channels.contract import Page, Position
 from shallot.channels.log import WINDOW_S
 from shallot.channels.recovery import ATTEMPTS
 from shallot.channels.resource import Channels
+from shallot.channels.topics import Topics
 from shallot.errors import Unavailable
 from shallot.testing import virtual_time
 from shallot.testing.channels_unruly import Unruly, UnrulyLink
@@ -130,6 +131,50 @@ async def test_many_with_different_fates_are_served_by_one_read():
             fates = await asyncio.gather(hear(other, "few", "forged", 5), hear(other, "few", cursors[0], 5), hear(other, "few", cursors[7], 2))
         assert fates == [[("cursor", None), 6, 7, 8, 9], [("trimmed", 5), 6, 7, 8, 9], [8, 9]]
         assert backend.reads == 1
+
+
+@virtual_time
+async def test_who_stands_at_the_newest_that_was_trimmed_has_missed_nothing():
+    async with nodes() as (backend, one, other):
+        cursors = await fill(one, "few", 10)
+        async with other.subscription("few"):
+            fates = await asyncio.gather(hear(other, "few", "forged", 5), hear(other, "few", cursors[5], 4), hear(other, "few", cursors[5], 4))
+            assert fates == [[("cursor", None), 6, 7, 8, 9], [6, 7, 8, 9], [6, 7, 8, 9]]
+            assert backend.reads == 2
+            assert await hear(other, "few", cursors[5], 4) == [6, 7, 8, 9]
+            assert backend.reads == 2
+        async with other.subscription("few"):
+            assert await hear(other, "few", "forged", 5) == [("cursor", None), 6, 7, 8, 9]
+            assert await hear(other, "few", cursors[5], 4) == [6, 7, 8, 9]
+
+
+@virtual_time
+async def test_the_cursor_of_a_gap_holds_on_every_node():
+    async with nodes(3) as (_, one, other, third), one.subscription("few"), third.subscription("few"):
+        cursors = await fill(one, "few", 10)
+        async with other.subscription("few", cursor="forged") as messages:
+            place = messages.cursor
+            assert await hear(other, "few", cursors[5], 4) == [6, 7, 8, 9]
+            assert await hear(other, "few", place, 4) == [6, 7, 8, 9]
+        assert await hear(one, "few", place, 4) == [6, 7, 8, 9]
+
+
+@virtual_time
+async def test_a_repeat_after_a_rollback_is_news_for_who_was_away():
+    async with nodes(1) as (backend, node):
+        cursors = await fill(node, "a", 8)
+        async with node.subscription("a") as messages:
+            cursors += [(await node.publish("a", number))["cursor"] for number in (8, 9)]
+            restore = backend.snapshot()
+            await node.publish("a", "late", id="late")
+            assert [(await anext(messages))["data"] for _ in range(3)] == [8, 9, "late"]
+            restore()
+            now, kept = asyncio.get_running_loop().time(), Topics(TOPICS, local=False).find("a").kept
+            for identity in ("other", "late"):  # another node says it, and again what was lost, before this one is back
+                backend.memory.store("a", b'"%s"' % identity.encode(), identity, kept, now)
+            await asyncio.sleep(1)
+            assert await hear(node, "a", cursors[2], 9) == [3, 4, 5, 6, 7, 8, 9, "other", "late"]
+            assert [message.get("data", message.get("reason")) for message in [await anext(messages) for _ in range(2)]] == ["rollback", "other"]
 
 
 @virtual_time

@@ -12,7 +12,7 @@ from ..errors import Unavailable
 from .contract import Entry, Page, Position
 from .cursor import format_cursor
 from .gate import Gate
-from .log import Log, Node, batch_of
+from .log import Log, Node, batch_of, mark
 from .presence import Crowd
 from .reader import Reader
 from .topics import Topic
@@ -175,7 +175,7 @@ class Channel(Gate):
     def _take(self, page: Page, log: Log) -> None:
         """Go on with what was read; where it does not follow what came before, with one gap."""
         now, epoch, entries = self._station.now(), page.head.epoch, list(page.entries)
-        known: Mapping[str, int] = {}
+        known: Mapping[tuple[str, int], int] = {}
         if page.gap:
             start = Position(epoch, entries[0].offset - 1, "") if entries else page.head
             missed = None
@@ -191,7 +191,7 @@ class Channel(Gate):
             log.control({"type": "channel.gap", "channel": self.name, "reason": page.gap, "missed": missed, "cursor": format_cursor(start)}, now, start)
         for entry in entries:
             if entry.offset > log.last.offset or epoch != log.last.epoch:
-                log.append(entry, epoch, now, known.get(entry.id))
+                log.append(entry, epoch, now, known.get(mark(entry.id, entry.data)))
         self.stir()
 
     def _settle(self) -> None:

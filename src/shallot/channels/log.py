@@ -13,7 +13,7 @@ from ..codec.json import format_json, parse_json
 from .contract import Entry, Position
 from .cursor import format_cursor
 
-__all__ = ["WINDOW_S", "Log", "Node", "batch_of"]
+__all__ = ["WINDOW_S", "Log", "Node", "batch_of", "mark"]
 
 log = logging.getLogger("shallot.channels")
 
@@ -50,6 +50,10 @@ class Node:
             self._cursor = format_cursor(self.position)
         return self._cursor
 
+    def rename(self, position: Position) -> None:
+        self.position = position
+        self._cursor = None
+
     def message(self, channel: str) -> dict[str, Any] | None:
         """The message as readers get it, made once and shared; ``None`` where the backend holds what no ``publish`` can have put there."""
         if self.ready is None and self.data is not None:
@@ -63,6 +67,11 @@ class Node:
             text = f'{_opening(channel)}"data":{data.decode()},"id":{format_json(identity).decode()},"cursor":"{cursor}"}}'
             self.ready = {"type": "channel.message", "channel": channel, "data": value, "id": identity, "cursor": cursor, "text": text}
         return self.ready
+
+
+def mark(identity: str, data: bytes) -> tuple[str, int]:
+    """What a message is known by, in this process: the same id with other data is another message."""
+    return identity, hash(data)
 
 
 def batch_of(channel: str, messages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -91,7 +100,7 @@ class Log:
         self.tail = Node(start, None, None, 0, 0, 0, now)
         self.window: dict[int, Node] = {start.offset: self.tail}
         self._size_before = 0
-        self._past: dict[str, int] | None = None
+        self._past: dict[tuple[str, int], int] | None = None
         self._past_at = now
 
     @property
@@ -120,15 +129,16 @@ class Log:
             self.trim(now)
 
     def knows(self, entry: Entry) -> bool:
-        """Is it certain that this message was here before?"""
+        """Is it certain that this message was here before? An id may be used again for another one, once it is old enough."""
         node = self.window.get(entry.offset)
-        return node is not None and node.position.id == entry.id
+        return node is not None and node.position.id == entry.id and node.data in (None, entry.data)
 
-    def remember(self, now: float) -> Mapping[str, int]:
-        """Where each message stood that readers may have had since a while ago, gaps or not: the window forgets at a gap what was before it."""
+    def remember(self, now: float) -> Mapping[tuple[str, int], int]:
+        """Where each message, by ``mark``, stood that readers may have had since a while ago, gaps or not: the window forgets at a gap what was before it."""
         past = {**(self._past or {})}
         for node in self.window.values():
-            past.setdefault(node.position.id, node.seq)
+            if node.data is not None:
+                past.setdefault(mark(node.position.id, node.data), node.seq)
         spare = len(past) - 4 * (self._max_count + 8)  # a backend that begins anew again and again
         self._past = dict(islice(past.items(), max(0, spare), None))
         self._past_at = now
@@ -146,6 +156,18 @@ class Log:
         """Where a reader at ``position`` stands; ``None`` if the window does not reach back so far, or another message stands there."""
         node = self.window.get(position.offset)
         return node if node is not None and node.position == position else None
+
+    def name(self, position: Position) -> bool:
+        """Let the window begin at the message of ``position``, by the backend's word, where it begins at that offset with nobody here knowing whose it is."""
+        is_nameless = self.is_nameless(position)
+        if is_nameless:
+            self.window[position.offset].rename(position)
+        return is_nameless
+
+    def is_nameless(self, position: Position) -> bool:
+        """Does the window begin there, without anybody here knowing with which message?"""
+        node = self.window.get(position.offset)
+        return node is not None and node.position == position._replace(id="")
 
     def replay(self, start: Position, entries: Sequence[Entry], now: float) -> Node:
         """Let the window begin at ``start``: ``entries`` follow it without a hole and reach into the window. Returns the node at ``start``."""

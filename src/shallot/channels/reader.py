@@ -214,8 +214,8 @@ class Reader:
         return {**message, "missed": missed}
 
     def _wants(self, node: Node) -> bool:
-        """Is it a message, and one that this reader has not had?"""
-        return node.data is not None and (node.first is None or node.first <= self._start_seq)
+        """Is it a message, and one that this reader has not had? What stood before a gap, only those have had who were there then."""
+        return node.data is not None and (node.first is None or node.first <= self._start_seq or node.seq <= self._first_seq)
 
     def _take_ahead(self, ahead: list[Mapping[str, Any]]) -> Mapping[str, Any]:
         if not self.batch or not _is_message(ahead[0]):

@@ -39,6 +39,9 @@ async def find_place(channel: Channel, log: Log, station: Station, cursor: str |
     if node is None:
         await _read_back(channel, log, station, position if position is not None and position.epoch == log.last.epoch else None)
         node = None if position is None else _find(log, position, station)
+    if node is None and position is not None and log.is_nameless(position):
+        await _read_back(channel, log, station, position)  # it was read for along with others, who wanted more
+        node = _find(log, position, station)
     if node is not None:
         return Place(node, {"cursor": cursor, "recovered": True, "missed": 0}, None)
     station.counters["gaps"] += 1
@@ -49,9 +52,11 @@ async def find_place(channel: Channel, log: Log, station: Station, cursor: str |
 
 
 def _find(log: Log, position: Position, station: Station) -> Node | None:
-    """Where ``position`` stands in the window. Without contiguous offsets, a position without an id lies between messages."""
+    """Where ``position`` stands in the window. One without an id is where a gap ended: before the next message, whatever stood there."""
     node = log.find(position)
-    if node is None and not position.id and not station.contiguous and position.epoch == log.last.epoch and position.offset <= log.last.offset:
+    if node is None and not position.id and position.epoch == log.last.epoch and position.offset <= log.last.offset:
+        if station.contiguous:
+            return log.window.get(position.offset)
         return next((node for offset, node in reversed(log.window.items()) if offset <= position.offset), None)
     return node
 
@@ -105,10 +110,10 @@ async def _replay(channel: Channel, log: Log, station: Station, positions: list[
             if start is not None and start.offset < log.oldest.position.offset:
                 log.replay(start, entries, station.now())
                 return
-            if start is None or start != lowest:
-                return  # the window reaches back further than what the backend keeps
+            if start is None or start != lowest or log.name(start):
+                return  # the window reaches back further than what the backend keeps, or just as far
         await channel.caught_up()
-        if lowest is not None and log.find(lowest) is not None:
+        if lowest is not None and _find(log, lowest, station) is not None:
             return
     raise Unavailable(f"channel {channel.name!r} changes faster than it can be read")
 
