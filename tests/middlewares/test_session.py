@@ -606,6 +606,64 @@ async def test_H15_messages_and_effects_are_each_looked_at(what: str) -> None:
         tap[what]({}, "hi")
 
 
+def conversation(request: Any) -> Any:
+    return {"status": 101, "websocket": {"taps": []}}
+
+
+WS: Any = {"type": "websocket"}
+EVENTS: Any = {"method": "GET", "headers": {"accept": "text/event-stream"}}
+
+
+@pytest.mark.parametrize("leave", [{"session": None}, {"rotate_session": True}], ids=["logout", "rotation"])
+@pytest.mark.parametrize("kind", [WS, EVENTS], ids=["WebSocket", "events"])
+async def test_H15_the_end_is_not_missed_while_the_handshake_is_decided(kind: Any, leave: Any) -> None:
+    browser = Browser()
+    await browser.ask(putting(n=1))
+    cookie = f"{NAME}={browser.key}"
+
+    async def decide(request: Any) -> Any:
+        await browser.ask(answering(**leave))
+        return conversation(request)
+
+    request = {"type": "http", **kind, "headers": {**kind.get("headers", {}), "cookie": cookie}}
+    (tap,) = (await browser.pile(decide)(request))["websocket"]["taps"]
+    with pytest.raises(CloseWith, match="1008 session ended$"):
+        tap["message"]({}, "hi")
+
+
+async def test_H15_nor_where_another_process_ended_it_and_the_handshake_changes_it() -> None:
+    browser = Browser()
+    await browser.ask(putting(n=1))
+
+    async def decide(request: Any) -> Any:
+        request["session"]["visits"] = 1
+        await browser.store.delete(browser.key)
+        return conversation(request)
+
+    (tap,) = (await browser.pile(decide)({**WS, "headers": {"cookie": f"{NAME}={browser.key}"}}))["websocket"]["taps"]
+    with pytest.raises(CloseWith, match="1008 session ended$"):
+        tap["effect"]({}, {"type": "websocket.send", "text": "hi"})
+
+
+async def test_a_handshake_that_ends_the_session_itself_goes_on() -> None:
+    browser = Browser()
+    await browser.ask(putting(n=1))
+    answer = await browser.ask(lambda request: {**conversation(request), "session": None}, **WS)
+    assert browser.line == DELETED
+    assert answer["websocket"]["taps"] == []
+
+
+async def test_H15_a_handshake_that_logs_in_goes_on_until_the_new_id_ends() -> None:
+    browser = Browser()
+    await browser.ask(putting(n=1))
+    answer = await browser.ask(lambda request: putting(user="ann")(request) and conversation(request), **WS)
+    (tap,) = answer["websocket"]["taps"]
+    assert tap["message"]({}, "hi") == "hi"
+    await browser.ask(answering(session=None))
+    with pytest.raises(CloseWith, match="1008 session ended$"):
+        tap["message"]({}, "hi")
+
+
 async def test_H15_logout_closes_a_silent_socket_at_once() -> None:
     rows = [("/", ["WS"], watching), ("/user", ["POST"], put_user), ("/out", ["POST"], end)]
     async with client(serve(memory_store(), *rows)) as c:

@@ -160,6 +160,16 @@ async def test_a_secret_made_during_the_rotation_stays(world: World) -> None:
     assert await world.held(str(outcome.key)) == {"_csrf": "new", "n": 1}
 
 
+async def test_D9_a_secret_that_somebody_else_put_into_the_old_id_meanwhile_dies_with_it(world: World) -> None:
+    key = await world.begin(n=1)
+    session, other = await world.open(key), await world.open(key)
+    other.update({"_csrf": "known to who gave the browser this id", "m": 2})
+    await commit(other, other)
+    session["user"] = "ann"
+    outcome = await commit(session, session)
+    assert await world.held(str(outcome.key)) == {"n": 1, "m": 2, "user": "ann"}
+
+
 async def test_a_rotation_that_leaves_nothing_ends_it(world: World) -> None:
     key = await world.begin(_csrf="s", user="ann")
     session = await world.open(key)

@@ -13,6 +13,8 @@ from ..codec.headers import find_header, with_header, with_vary
 from ..compose import middleware_factory
 from ..errors import CloseWith
 from ..outcomes import with_tap
+from ..request import is_websocket
+from ..resuming import wants_events
 from ..sending import close_stream
 from ..sessions.keeping import Keeper, Outcome, commit, load
 from ..sessions.record import SessionStore
@@ -162,6 +164,8 @@ def wrap_session(
             if "session" in request:
                 raise TypeError('wrap_session: request has a "session" already; one wrap_session is enough, take out the other')
             current = request["session"] = await load(options.keeper, session_request(request, options))
+            if is_websocket(request) or wants_events(request):
+                _hold_life(current)  # now: a session that ends while the handler still decides has ended for the conversation, too
             response = await next_middleware(handler, request)
             if not isinstance(response, dict):  # pyright: ignore[reportUnnecessaryIsInstance]  # the core says what is wrong with it
                 return response
@@ -176,7 +180,7 @@ def wrap_session(
                 await close_stream(response.get("stream"), seconds=_CLOSE_STREAM_S)
                 raise
             answer = session_response(response, current, outcome, options)
-            return _watched(answer, request, current) if answer.get("status") == 101 else answer
+            return _watched(answer, request, current, outcome) if answer.get("status") == 101 else answer
 
         return session
 
@@ -196,12 +200,18 @@ def _is_public(response: Mapping[str, Any]) -> bool:
     return find_header(headers, "cache-control") is not None and not _is_for_one(headers)
 
 
-def _watched(response: Response, request: Any, session: Session) -> Response:
-    """The conversation sees the session as it was saved, and a tap ends it once the session has ended."""
+def _hold_life(session: Session) -> None:
+    if session.record is not None:
+        session.life = session.keeper.lives.setdefault(session.record["id"], Life())
+
+
+def _watched(response: Response, request: Any, session: Session, outcome: Outcome) -> Response:
+    """The conversation sees the session as it was saved, and a tap ends it once the session has ended, unless the handshake itself ended it."""
     request["session"] = session
-    if session.record is None or "websocket" not in response:
+    _hold_life(session)
+    life = session.life
+    if life is None or outcome.kind == "ended" or "websocket" not in response:
         return response
-    life = session.life = session.keeper.lives.setdefault(session.record["id"], Life())
 
     def check(scope: Any, value: Any) -> Any:
         if life.ended.is_set():

@@ -126,11 +126,13 @@ async def _begin(session: Session, data: dict[str, Any]) -> Outcome:
 
 
 async def _rotate(session: Session, before: dict[str, Any], after: dict[str, Any]) -> Outcome:
-    """The old id dies first: whoever wrote before is merged, whoever comes later finds nothing."""
+    """The old id dies first: whoever wrote before is merged, whoever comes later finds nothing. What belongs to the old id goes with it, also what somebody
+    else put there meanwhile: it may be the secret of whoever gave the browser that id."""
     keeper, record, key = _known(session)
     current = await _reached(keeper.store.delete(key))
     keeper.end(record)
-    return await _begin(session, merge(before, after, current["data"] if current else {}))
+    left = {name: value for name, value in current["data"].items() if not name.startswith("_")} if current else {}
+    return await _begin(session, merge(before, after, left))
 
 
 async def _change(session: Session, before: dict[str, Any], after: dict[str, Any]) -> Outcome:
@@ -145,6 +147,7 @@ async def _change(session: Session, before: dict[str, Any], after: dict[str, Any
         current = await _reached(keeper.store.read(key))
         if current is None:
             log.info("a session was ended while another request changed it; its changes are dropped")
+            keeper.end(record)
             _hold(session, None, None, {})
             return KEPT
         data, record = merge(before, after, current["data"]), current
