@@ -241,7 +241,13 @@ def test_options_may_ask_about_the_server():
 # ---- whatever comes
 
 
-@given(some.lists(some.tuples(some.binary(max_size=20), some.binary(max_size=20)), max_size=20), some.text(), some.binary(max_size=30))
+LEGAL = some.tuples(
+    some.sampled_from([b"a", b"X-B", b"x_c", b"cookie", b"Accept", b"x-\xc9"]), some.text(some.characters(min_codepoint=32, max_codepoint=126)).map(str.encode)
+)
+ANY = some.tuples(some.binary(max_size=20), some.binary(max_size=20))
+
+
+@given(some.lists(LEGAL, max_size=20) | some.lists(LEGAL | ANY, max_size=20), some.text(max_size=9).map("/".__add__) | some.text(), some.binary(max_size=30))
 def test_whatever_comes_is_a_request_or_refused(headers, path, query):
     try:
         request, _ = read(scope_of(*headers, path=path, query_string=query))

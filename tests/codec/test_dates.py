@@ -80,8 +80,21 @@ def test_all_else_is_none(text: str) -> None:
 
 
 @given(st.text())
-def test_parse_never_raises(text: str) -> None:
+def test_any_text_is_none(text: str) -> None:
     assert parse_date(text) is None
+
+
+nearly = st.from_regex(
+    r"(Sun|Sunday|Son), [0-3][0-9][ -](Nov|Feb|Mai)[ -]([0-9]{4}|[0-9]{2}) [0-2][0-9]:[0-6][0-9]:[0-6][0-9] GMT"
+    r"|Sun (Nov|Feb) [ 0-3][0-9] [0-2][0-9]:[0-6][0-9]:[0-6][0-9] [0-9]{4}",
+    fullmatch=True,
+)
+
+
+@given(nearly)
+def test_what_looks_like_a_date_is_one_or_none(text: str) -> None:
+    date = parse_date(text)
+    assert date is None or parse_date(format_date(date)) == date
 
 
 def test_two_digits_are_of_our_time() -> None:

@@ -61,7 +61,10 @@ def test_there_and_back(elements):
     assert list(parse_forwarded(", ".join(map(show, elements)))) == elements[::-1]
 
 
-@given(some.text(), some.dictionaries(TOKENS, VALUES, min_size=1))
+REST = some.lists(some.sampled_from([",", ";", "=", '"', "\\", " ", "for", "for=a", 'by="b"']) | some.text(max_size=3)).map("".join)
+
+
+@given(REST, some.dictionaries(TOKENS, VALUES, min_size=1))
 def test_nothing_on_the_left_changes_the_last(rest, element):
     assert next(parse_forwarded(f"{rest}, {show(element)}")) == element
 

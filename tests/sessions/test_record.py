@@ -54,9 +54,13 @@ def test_D8_what_is_no_record_is_none(text: bytes) -> None:
     assert parse_record(text) is None
 
 
-@given(st.binary())
+NEARLY = st.fixed_dictionaries({"id": st.text() | JSON, "version": st.integers() | JSON, "created": st.just(2) | JSON, "seen": st.just(3), "data": DATA | JSON})
+
+
+@given(NEARLY.map(json.dumps).map(str.encode) | st.binary())
 def test_parse_never_raises(text: bytes) -> None:
-    parse_record(text)
+    record = parse_record(text)
+    assert record is None or [type(record[key]) for key in RECORD] == [str, int, int, int, dict]
 
 
 def test_too_large() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shallot.websocket.wire import check_close, close_event, is_dict, kind_of, send_event, source_key
@@ -74,7 +74,10 @@ def test_only_codes_that_a_close_frame_may_carry_pass(code):
             check_close(code, "")
 
 
-@given(st.text())
+@given(st.text("aé€😀", min_size=30, max_size=124) | st.text(st.sampled_from("a\ud800"), max_size=5) | st.text())
+@example("a" * 123)
+@example("a" * 124)
+@example("é" * 62)
 def test_reasons_have_at_most_123_bytes(reason):
     try:
         size = len(reason.encode())
