@@ -196,6 +196,22 @@ async def test_a_file_is_sent(tmp_path):
         assert (status, headers[b"content-length"], len(body)) == answered
 
 
+@pytest.mark.parametrize("scope", [http_scope(), websocket_scope(**EXTENDED)], ids=["http", "denial"])
+@virtual_time
+async def test_a_file_that_waits_for_a_thread_does_not_wait_for_ever(scope):
+    """Where functions that never end hold all of them."""
+
+    async def run_in_thread(function, *args):
+        await asyncio.Event().wait()
+
+    app = app_of({"status": 403, "file": "x"}, limits={"response_s": 3})
+    app._run_in_thread = run_in_thread
+    began = asyncio.get_running_loop().time()
+    sent = await serve(app, scope, {"type": "websocket.connect"})
+    assert told(sent)[0] == 503
+    assert asyncio.get_running_loop().time() - began == 3
+
+
 # ---- refusals
 
 

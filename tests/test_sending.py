@@ -399,3 +399,14 @@ async def test_a_file_that_is_none_is_an_error_before_anything_is_sent(tmp_path)
     for name in ("missing", "pipe", ""):
         with pytest.raises(OSError, match="missing" if name == "missing" else "must be a regular file"):
             await open_content({"file": tmp_path / name}, [], http_scope(), in_thread)
+
+
+@virtual_time
+async def test_a_file_does_not_wait_for_a_thread_for_ever():
+    async def run_in_thread(function, *args):
+        await asyncio.Event().wait()
+
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(DeadlinePassed):
+        await prepare({"file": "x"}, [], http_scope(), perform=None, limits=LIMITS, run_in_thread=run_in_thread)
+    assert asyncio.get_running_loop().time() - began == LIMITS["response_s"]

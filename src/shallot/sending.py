@@ -119,14 +119,15 @@ async def prepare(
     limits: AllLimits,
     run_in_thread: RunInThread,
 ) -> Content:
-    """What comes between the checks of a response and its first byte: its effects, within ``effects_s``; and what it streams from is opened.
+    """What comes between the checks of a response and its first byte: its effects, within ``effects_s``; and what it streams from is opened,
+    within another ``response_s``.
 
     A failed effect is ``Unavailable`` where it is that or a timeout, else a ``RuntimeError``.
     """
     try:
         if "effects" in response:
             await within(limits["effects_s"], _perform_all(response["effects"], request, perform))
-        return await open_content(response, headers, request, run_in_thread)
+        return await within(limits["response_s"], open_content(response, headers, request, run_in_thread))  # all threads may be busy, some for ever
     except asyncio.CancelledError:
         await close_stream(response.get("stream"), seconds=limits["hook_s"])
         raise
