@@ -483,6 +483,29 @@ async def test_what_is_heard_and_not_passed_on_counts_too_and_is_told_in_silence
 
 
 @virtual_time
+async def test_what_the_handler_is_still_busy_with_does_not_count_yet():
+    async def slow(scope, receiver):
+        yield subscribe("orders", cursor=scope.get("cursor"))
+        async for message in receiver:
+            await asyncio.sleep(10)
+            yield ws_send(str(message["data"]))
+
+    house = House(slow)
+    async with client(house.app, deadline_s=90):
+        server = house.visit()
+        (place,) = await seen(server, 1, leave=False)
+        await asyncio.sleep(KEEP_ALIVE_S - 5)
+        cursor = (await house.channels.publish("orders", 1))["cursor"]
+        await asyncio.sleep(6)  # in which there is a sign of life
+        server.leave()
+        await server.end()
+        assert server.sent[-1]["body"] == b": \n\n"
+        assert cursor.encode() not in b"".join(event.get("body", b"") for event in server.sent)
+        back = house.visit(place["id"])
+        assert [event for event in await seen(back, 2) if event["data"]] == [{"data": "1", "id": cursor}]
+
+
+@virtual_time
 async def test_other_effects_work_as_anywhere():
     async def talk(scope, receiver):
         position = yield publish("orders", 1)

@@ -43,7 +43,7 @@ async def converse_by_events(converse: Converse, conversation: Conversation, req
 class EventExchange:
     """One response. ``receive`` and ``send`` are for the engine; ``tap``, inside of all others, sees what the handler hears and yields."""
 
-    __slots__ = ("_keeper", "_lock", "_lost", "_places", "_receive", "_said", "_send", "_send_s", "_spoke_at", "_stirred")
+    __slots__ = ("_heard", "_keeper", "_lock", "_lost", "_places", "_receive", "_said", "_send", "_send_s", "_spoke_at", "_stirred")
 
     def __init__(self, receive: Receive, send: Send, send_s: float) -> None:
         self._receive = receive
@@ -53,6 +53,8 @@ class EventExchange:
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._keeper: asyncio.Task[None] | None = None
         self._places: dict[str, str] = {}  # channel -> cursor; the one that moved last at the end
+        self._heard: tuple[str, str, float] | None = None
+        """The last message with a cursor, and when the handler got it: as long as it may yet be passed on, the client does not stand behind it."""
         self._said = ""
         self._spoke_at = 0.0
         self._stirred = asyncio.Event()
@@ -106,12 +108,15 @@ class EventExchange:
 
     def _hear(self, scope: Any, message: Message) -> Message:
         if isinstance(message, Mapping) and message["type"].startswith("channel.") and "cursor" in message:
-            self._place(message["channel"], message["cursor"])
+            self._settle()
+            self._heard = message["channel"], message["cursor"], asyncio.get_running_loop().time()
         return message
 
     def _see(self, scope: Any, effect: AnyEffect) -> AnyEffect:
         if effect["type"] == "websocket.send" and effect.get("bytes") is not None:
             raise TypeError("websocket.send: Server-Sent Events carry text alone, not bytes; send ws_send('...') or ws_send_json(...) where the row lists GET")
+        if effect["type"] == "websocket.send":
+            self._settle()
         return effect
 
     def _learn(self, scope: Any, effect: AnyEffect, result: Any) -> None:
@@ -122,9 +127,17 @@ class EventExchange:
                 self._place(channel, result["cursor"])
                 self._stirred.set()  # soon the client shall know where it stands, even if nothing is ever said there
             case {"type": "channel.unsubscribe", "channel": channel}:
+                self._settle()
                 self._places.pop(channel, None)
             case _:
                 pass
+
+    def _settle(self, after_s: float = 0.0) -> None:
+        """The handler has gone on from what it heard last, or has been silent about it for ``after_s``."""
+        if self._heard is not None and asyncio.get_running_loop().time() >= self._heard[2] + after_s:
+            channel, cursor, _ = self._heard
+            self._heard = None
+            self._place(channel, cursor)
 
     def _place(self, channel: str, cursor: str) -> None:
         self._places.pop(channel, None)
@@ -153,6 +166,7 @@ class EventExchange:
                 except TimeoutError:
                     pass
                 self._stirred.clear()
+                self._settle(KEEP_ALIVE_S)
                 is_news = bool(self._places) and format_places(self._places) != self._said
                 if is_news or loop.time() >= self._spoke_at + KEEP_ALIVE_S:
                     await within(self._send_s, self._write({"event": "place"} if is_news else {"comment": ""}))
