@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -258,6 +259,7 @@ C6_ROWS: list[tuple[dict[str, str], int]] = [
 @pytest.mark.parametrize("headers, status", C6_ROWS, ids=lambda value: " ".join(value) if isinstance(value, dict) else str(value))
 async def test_C6_preconditions_in_their_order(tmp_path, headers, status):
     (tmp_path / "a.txt").write_text("hello")
+    os.utime(tmp_path / "a.txt", (1_700_000_000, 1_700_000_000))  # the date of this second would be a weak one
     async with client(build_server(apply_middleware(wrap_static("/", tmp_path))(standard_not_found))) as c:
         first = (await c.get("/a.txt"))["headers"]
         sent = {name: value.format(etag=first["etag"], date=first["last-modified"]) for name, value in headers.items()}

@@ -83,6 +83,17 @@ def test_is_range_current(if_range: str | None, expected: bool) -> None:
     assert is_range_current(if_range, OURS, NOW) is expected
 
 
+def test_what_has_no_tag_matches_none() -> None:
+    assert check_preconditions("GET", {"if-none-match": '"x"'}, None, None) == 200
+    assert check_preconditions("GET", {"if-match": '"x"'}, None, None) == 412
+
+
+@pytest.mark.parametrize("if_range", [THEN, "ours", ""])
+def test_a_range_of_a_weak_date_is_never_current(if_range: str) -> None:
+    assert not is_range_current(if_range, OURS, None)
+    assert is_range_current(OURS, OURS, None)
+
+
 def test_a_range_of_a_weak_tag_is_never_current() -> None:
     assert not is_range_current('W/"x"', 'W/"x"', NOW)
 

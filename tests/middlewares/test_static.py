@@ -618,6 +618,21 @@ async def test_the_tag_changes_with_size_and_time(root: Path) -> None:
     assert len({tag(1, 1), tag(2, 1), tag(1, 2), tag(1, SECOND + 1), tag(17, 1)}) == 5
 
 
+@pytest.mark.parametrize(("now", "status"), [(MODIFIED + 0.9, 200), (MODIFIED - 1, 200), (MODIFIED + 1, 206), (MODIFIED + 1000, 206)])
+def test_C6_the_date_of_a_file_that_may_change_again_within_it_is_no_strong_one(now: float, status: int) -> None:
+    """RFC 9110 8.8.2.2 and 13.1.5"""
+    asked = {"method": "GET", "headers": {"range": "bytes=2-", "if-range": DATE}}
+    response, pieces = static_response(asked, 10, MODIFIED * SECOND + 500_000_000, now=now)
+    assert (response["status"], pieces) == (status, [range(2 if status == 206 else 0, 10)])
+
+
+@pytest.mark.parametrize(("now", "told"), [(MODIFIED + 100, MODIFIED), (MODIFIED, MODIFIED), (MODIFIED - 9.5, MODIFIED - 10)])
+def test_C6_no_file_was_changed_in_the_future(now: float, told: int) -> None:
+    """RFC 9110 8.8.2.1"""
+    response, _ = static_response({"method": "GET"}, 10, MODIFIED * SECOND, now=now)
+    assert response["headers"]["last-modified"] == format_date(told)
+
+
 def test_a_file_older_than_1970() -> None:
     response, pieces = static_response({"method": "GET", "headers": {"if-modified-since": format_date(0)}}, 1, -1)
     assert (response["status"], response["headers"]["last-modified"], pieces) == (304, "Wed, 31 Dec 1969 23:59:59 GMT", ())

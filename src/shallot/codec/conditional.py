@@ -36,13 +36,16 @@ def check_preconditions(method: str, headers: Mapping[str, str], etag: str | Non
     return 200
 
 
-def is_range_current(if_range: str | None, etag: str, modified_s: int) -> bool:
-    """Whether a range of what we have fits to what the client has (RFC 9110 13.1.5): the same strong tag, or the very date; always without ``if-range``."""
+def is_range_current(if_range: str | None, etag: str, modified_s: int | None) -> bool:
+    """Whether a range of what we have fits to what the client has (RFC 9110 13.1.5): the same strong tag, or the very date; always without ``if-range``.
+
+    ``modified_s`` is ``None`` where the date is no strong validator (8.8.2.2): what may change again within the same second has two contents of one date.
+    """
     if if_range is None:
         return True
     if '"' in if_range:
         return if_range.strip(" \t") == etag and not etag.startswith("W/")
-    return parse_date(if_range) == modified_s
+    return modified_s is not None and parse_date(if_range) == modified_s
 
 
 def parse_etags(text: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -51,17 +52,21 @@ def static_response(
     encoding: str | None = None,
     headers: Mapping[str, str] | None = None,
     part_type: str | None = None,
+    now: float | None = None,
 ) -> tuple[Response, Sequence[bytes | range]]:
     """The answer about a file of ``size`` bytes, last changed at ``modified_ns``, and of what its body is made: bytes, and positions in the file.
 
     200, 206 (of several ranges: ``multipart/byteranges``, whose parts are of ``part_type``), 304, 412 or 416. ``headers`` stand on 200, 206 and 304.
+    ``now`` is in seconds since 1970 (``None``: the clock): ``last-modified`` is never later, and the date of a file that may change again within the same
+    second is no strong one (8.8.2): an ``if-range`` with it gets the whole.
 
     >>> static_response({"method": "GET", "headers": {"range": "bytes=2-"}}, 5, 0)[1]
     [range(2, 5)]
     """
     method, asked = request["method"], request.get("headers", {})
     etag, modified_s = f'"{modified_ns:x}-{size:x}{f"-{encoding}" if encoding else ""}"', modified_ns // 1_000_000_000
-    kept = {"last-modified": format_date(modified_s), "etag": etag, "accept-ranges": "bytes", **(headers or {})}
+    now_s = int(time.time() if now is None else now)
+    kept = {"last-modified": format_date(min(modified_s, now_s)), "etag": etag, "accept-ranges": "bytes", **(headers or {})}
     match check_preconditions(method, asked, etag, modified_s):
         case 304:
             return respond_not_modified(kept), ()
@@ -71,7 +76,7 @@ def static_response(
             full = {**kept, "x-content-type-options": "nosniff"}
     if encoding is not None:
         full["content-encoding"] = encoding
-    is_partial = method == "GET" and "range" in asked and is_range_current(asked.get("if-range"), etag, modified_s)
+    is_partial = method == "GET" and "range" in asked and is_range_current(asked.get("if-range"), etag, modified_s if modified_s < now_s else None)
     parts = parse_ranges(asked["range"], size) if is_partial else None
     pieces: Sequence[bytes | range]
     match parts:
