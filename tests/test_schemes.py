@@ -144,6 +144,13 @@ async def test_the_threads_of_the_app_are_used() -> None:
     assert await asking(print)({"run_in_thread": run_in_thread}, 1, 2) == ("ran", (1, 2))
 
 
+@pytest.mark.parametrize(("scheme", "cure"), [(session, "session()"), (bearer, "bearer(...)"), (basic, "basic(...)"), (ticket, "ticket(...)")])
+def test_a_scheme_that_was_not_made_identifies_nobody(scheme: Any, cure: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        asking(scheme)
+    assert str(caught.value) == f"wrap_auth: {scheme.__name__} makes a scheme; write {cure}"
+
+
 @pytest.mark.parametrize("make", [basic, bearer, ticket])
 def test_what_is_no_function(make: Any) -> None:
     with pytest.raises(TypeError) as caught:

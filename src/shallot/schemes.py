@@ -105,6 +105,8 @@ def asking(function: Identify) -> Callable[..., Awaitable[Any]]:
     >>> asyncio.run(asking(len)({}, "four"))
     4
     """
+    if scheme := next((scheme for scheme in (basic, bearer, session, ticket) if function is scheme), None):  # asked, it would give somebody to everybody
+        raise TypeError(f"wrap_auth: {scheme.__name__} makes a scheme; write {scheme.__name__}({'' if scheme is session else '...'})")
     if not callable(function):
         raise TypeError(f"wrap_auth: expected a function that gives an identity or None, not {function!r}")
     if iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__):

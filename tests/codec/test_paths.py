@@ -45,6 +45,7 @@ def test_parse_pattern(text, pattern):
         row("", "a path begins with '/', not like ''", id="empty"),
         row("/a{b}", "a tag is one whole segment, '{name}' or '{name:converter}', not 'a{b}'", id="part-of-segment"),
         row("/{b}c", "a tag is one whole segment", id="part-before"),
+        row("/a/<int:b>", "a tag is written '{name}' or '{name:converter}', not '<int:b>'", id="another framework's"),
         row("/{a}{b}", "a tag is one whole segment", id="two-in-one"),
         row("/{{a}}", "a tag is one whole segment", id="doubled"),
         row("/{a", "a tag is one whole segment", id="open"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -268,10 +269,23 @@ def test_schemes_are_needed() -> None:
             wrap_auth(wrong)  # type: ignore[arg-type]
 
 
+async def test_false_is_nobody() -> None:
+    scheme = basic(lambda user, password: password == "right" and {"name": user})
+    composed: Any = apply_middleware(wrap_auth([scheme, lambda request: False], default=True))(show)
+    for password, status, identity in (("right", 200, {"name": "ann"}), ("wrong", 401, None)):
+        asked = request("GET", "/", headers={"authorization": "Basic " + b64encode(f"ann:{password}".encode()).decode()})
+        assert ((await composed(asked))["status"], asked["identity"]) == (status, identity)
+
+
+def test_a_row_that_is_meant_to_be_open_would_not_be() -> None:
+    with pytest.raises(ValueError, match=r"^wrap_auth: the row '/login' says auth, which only a wrap_auth inside wrap_routes sees; put it behind wrap_routes$"):
+        apply_middleware(wrap_auth(by_header, default=True), wrap_routes([("/login", ["POST"], show, {"auth": None})]))(standard_not_found)
+
+
 def test_rows_that_it_would_not_see() -> None:
     with pytest.raises(ValueError) as caught:
         apply_middleware(wrap_auth(by_header), wrap_routes(ROUTES))(standard_not_found)
-    assert str(caught.value) == "wrap_auth: the row '/somebody' says auth, which only a wrap_auth inside wrap_routes sees; put it behind wrap_routes"
+    assert str(caught.value) == "wrap_auth: the row '/open' says auth, which only a wrap_auth inside wrap_routes sees; put it behind wrap_routes"
 
 
 def test_outside_is_well_where_no_row_says_auth() -> None:

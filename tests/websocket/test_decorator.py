@@ -44,6 +44,8 @@ async def test_options_are_part_of_the_data():
 def test_a_hook_is_a_function(hook):
     with pytest.raises(TypeError, match=f"@websocket echo: {hook} must be a function of the scope, got 7"):
         websocket(**{hook: 7})(echo)
+    with pytest.raises(TypeError, match=rf"^@websocket echo: {hook} is called with \(scope\): missing a required argument: 'receiver'$"):
+        websocket(**{hook: lambda scope, receiver: None})(echo)
 
 
 async def test_each_answer_has_taps_of_its_own():

@@ -140,6 +140,8 @@ def _parse_part(part: str, converters: Collection[str] | None) -> str | Tag:
     if "{" not in part and "}" not in part:
         if part in UNMATCHABLE or _REFUSED.search(part):
             raise ValueError(f"the segment {part!r} can never match: requests with such paths find no row")
+        if part.startswith("<") and part.endswith(">"):
+            raise ValueError(f"a tag is written '{{name}}' or '{{name:converter}}', not {part!r}")
         return part
     name, colon, converter = part[1:-1].partition(":")
     if not (part.startswith("{") and part.endswith("}")) or "{" in part[1:] or "}" in part[:-1]:

@@ -84,7 +84,7 @@ def rows_of(specs: Sequence[Spec]) -> list[Row]:
 
 
 def unseen_rows(specs: Sequence[Spec], layer: str, key: str) -> list[Row]:
-    """The rows of an ``app.spec`` whose data says something under ``key`` with no ``layer`` between the table and the handler, or in their own
+    """The rows of an ``app.spec`` whose data says something under ``key``, be it ``None``, with no ``layer`` between the table and the handler, or in their own
     ``middlewares``, that would read it.
 
     >>> specs = [{"name": "wrap_routes", "options": {"routes": [("/a", ["GET"], print, {"auth": True})]}}]
@@ -92,7 +92,7 @@ def unseen_rows(specs: Sequence[Spec], layer: str, key: str) -> list[Row]:
     (1, [])
     """
     tables = [(specs[place:], rows_of([spec])) for place, spec in enumerate(specs)]
-    return [row for inside, rows in tables for row in rows if row.data.get(key) is not None and not layers_over(inside, row, layer)]
+    return [row for inside, rows in tables for row in rows if key in row.data and not layers_over(inside, row, layer)]
 
 
 def layers_over(specs: Sequence[Spec], row: Row, layer: str) -> list[Spec]:
@@ -136,6 +136,8 @@ def _merge(datas: Sequence[Data], shown: str) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for data in datas:
         inner = dict(data)
+        if "middleware" in inner:
+            _refuse(ValueError, "the data has 'middleware', which nobody reads; write 'middlewares'", shown)
         if "middlewares" in inner:
             if not _is(inner["middlewares"], list, tuple):
                 _refuse(TypeError, f"middlewares are a list, not {inner['middlewares']!r}", shown)

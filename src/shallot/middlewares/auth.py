@@ -76,7 +76,7 @@ def unguarded_rows(specs: Sequence[Spec]) -> list[Row]:
     >>> [row.path for row in unguarded_rows([{"name": "wrap_routes", "options": {"routes": [("/a", ["GET"], print, {"auth": True})]}}])]
     ['/a']
     """
-    return unseen_rows(specs, "wrap_auth", "auth")
+    return [row for row in unseen_rows(specs, "wrap_auth", "auth") if row.data["auth"] is not None]
 
 
 def open_websockets(specs: Sequence[Spec]) -> list[Row]:
@@ -114,7 +114,7 @@ def wrap_auth(
 
     | option | meaning | default |
     |---|---|---|
-    | ``identify`` | ``f(request)`` -> identity or ``None``, or one of ``shallot.schemes``; of a list the first that knows somebody counts | |
+    | ``identify`` | ``f(request)`` -> identity (``None``, ``False``: nobody), or one of ``shallot.schemes``; of a list the first that knows somebody counts | |
     | ``default`` | the requirement of rows without ``auth``, and of requests that no row answers | ``None`` |
     | ``roles`` | ``f(identity)``: the names of its roles | ``roles_of`` |
     | ``on_denied`` | ``f(response, request)``: what to answer in place of our 401 or 403: a redirect to the login page, say | as it is |
@@ -148,7 +148,7 @@ def wrap_auth(
             request["identity"] = None
             for ask in asks:
                 identity = await ask(request, request)
-                if identity is not None:
+                if identity is not None and identity is not False:
                     request["identity"] = identity
                     break
             route = request.get("route")
@@ -163,7 +163,7 @@ def wrap_auth(
     def on_composed(outside: Sequence[Spec], inside: Sequence[Spec]) -> None:
         for row in rows_of(outside):
             _check_requirement(row.data.get("auth"), f'the row {row.path!r}: data["auth"]')
-        if strays := unguarded_rows(inside):
+        if strays := unseen_rows(inside, "wrap_auth", "auth"):  # ``None``, too: under a default that row would not be open
             raise ValueError(f"wrap_auth: the row {strays[0].path!r} says auth, which only a wrap_auth inside wrap_routes sees; put it behind wrap_routes")
         if default is None and (uncovered := open_websockets(outside)):
             paths = ", ".join(row.path for row in uncovered)

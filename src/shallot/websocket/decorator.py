@@ -9,7 +9,7 @@ from inspect import isgeneratorfunction
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from ..codec.cursors import END
-from ..compose import as_handler
+from ..compose import as_handler, mismatch
 from ..deadline import DeadlinePassed, within
 from ..limits import check_limits
 from ..resuming import read_cursor, wants_events
@@ -104,6 +104,8 @@ def _endpoint(handler: Any, *, on_connect: Any, on_disconnect: Any, on_close: An
     for key, hook in {"on_connect": on_connect, "on_disconnect": on_disconnect, "on_close": on_close}.items():
         if hook is not None and not callable(hook):
             raise TypeError(f"@websocket {name}: {key} must be a function of the scope, got {hook!r}")
+        if complaint := mismatch(hook, "scope") if hook is not None else None:
+            raise TypeError(f"@websocket {name}: {key} is called with (scope): {complaint}")
     greet = None if on_connect is None else as_handler(on_connect)
     hooks = cast(Hooks, {key: as_handler(hook) for key, hook in (("on_disconnect", on_disconnect), ("on_close", on_close)) if hook is not None})
     told: set[str] = set()  # subprotocols already complained about
