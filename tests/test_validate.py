@@ -144,7 +144,12 @@ def test_wrong_headers_of_an_ordinary_response_again_and_again(headers, error):
     ("response", "length"),
     [
         (text("hello"), 5),
-        ({"status": 200}, 0),
+        (text(""), 0),
+        ({"status": 200}, None),
+        ({"status": 200, "headers": {}, "body": b""}, None),
+        ({"status": 404, "headers": {"content-type": "text/plain"}, "body": b""}, None),
+        ({"status": 304}, None),
+        ({"status": 200, "headers": {}, "body": b"hello"}, 5),
         ({"status": 200, "headers": {"content-length": "7"}}, 7),
         ({"status": 200, "stream": Stream()}, None),
         ({"status": 200, "stream": Stream(), "headers": {"content-length": "7"}}, 7),

@@ -48,7 +48,8 @@ _LENGTH = re.compile(rb"[0-9]{1,19}")
 def header_writer() -> WriteHeaders:
     """A function ``(response, request) -> header lines`` that checks the whole response: after this it can be sent to any server.
 
-    ``content-length`` is set from ``body``. ``TypeError`` or ``ValueError`` for what is no response to ``request``; the text says what came.
+    ``content-length`` is set from ``body``, but not to HEAD from an empty one. ``TypeError`` or ``ValueError`` for what is no response to ``request``; the
+    text says what came.
     An ordinary response (status, headers, body) is passed at a glance, its headers one by one; an app repeats itself, so some lines are remembered.
     """
     lengths = [(str(length), (b"content-length", b"%d" % length)) for length in range(1024)]
@@ -63,6 +64,8 @@ def header_writer() -> WriteHeaders:
         if not (is_ordinary and headers.__class__ is dict and response.__class__ is dict):
             return _checked_headers(response, request)
         size = len(body)
+        if not size and request.get("method") == "HEAD":
+            return _checked_headers(response, request)
         text, length = lengths[size] if size < 1024 else (str(size), (b"content-length", b"%d" % size))
         lines: RawHeaders = []
         for name, value in headers.items():
@@ -112,7 +115,7 @@ def _checked_headers(response: Any, request: Mapping[str, Any]) -> RawHeaders:
     length = announced = announced_length(lines)
     if status in BODYLESS:
         length = None
-    elif not is_long and (announced is None or body or request["method"] != "HEAD"):
+    elif not is_long and (body or request["method"] != "HEAD"):  # without a body to HEAD, nobody knows how long GET's is (RFC 9110 8.6)
         length = len(body)
         if announced not in (None, length):
             raise ValueError(f"header 'content-length' says {announced} and the body has {length} bytes; leave the header out, it is set from the body")
