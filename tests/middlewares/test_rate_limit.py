@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from shallot import build_server, standard_not_found, websocket, ws_send
+from shallot.codec.headers import format_headers
 from shallot.compose import apply_middleware
 from shallot.middlewares.rate_limit import (
     Verdict,
@@ -239,6 +240,16 @@ def test_a_response_that_passed_is_left_alone() -> None:
         "ratelimit-policy": '"d";q=5;w=86400',
         "ratelimit": '"d";r=2;t=86400',
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("/users/{number:int}", "/users/{number:int}"), ("/ж", "/%D0%B6"), ("/käse", "/k%C3%A4se"), ('/"', "/%22"), ("/a\\", "/a%5C"), ("100%", "100%25")],
+)
+def test_names_that_no_quoted_text_can_hold_are_escaped(name: str, told: str) -> None:
+    headers: Any = rate_limit_response({"status": 200}, Verdict(name, parse_rates("5/day")[0], True, Window(0, 0, 1, 9)), headers=True)["headers"]
+    assert headers == {"ratelimit-policy": f'"{told}";q=5;w=86400', "ratelimit": f'"{told}";r=4;t=86400'}
+    format_headers(headers)
 
 
 class Broken(MemoryRates):

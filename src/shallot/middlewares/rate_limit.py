@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from urllib.parse import quote
 
 from ..codec.routes import check_seen, rows_of
 from ..compose import middleware_factory
@@ -29,6 +30,9 @@ except ImportError as error:
 __all__ = ["Verdict", "client_key", "identity_key", "message_tap", "parse_rates", "rate_limit_response", "redis_rates", "wrap_rate_limit"]
 
 log = logging.getLogger("shallot.rates")
+
+_IN_NAME = " !#$&'()*+,/:;<=>?@[]^`{|}"
+"""What stands as it is, besides letters and digits, in the quotes of a structured field (RFC 9651 3.3.3): a row's path may hold other characters, too."""
 
 KeyFunction: TypeAlias = Callable[[Any], "str | None"]
 
@@ -100,8 +104,9 @@ def rate_limit_response(response: Response, verdict: Verdict, *, headers: bool =
         return response
     expiry = item.get_expiry()
     left = max(0, item.amount - int(window.previous * window.previous_ttl / expiry) - window.current)
-    response = with_header(response, "ratelimit-policy", f'"{verdict.name}";q={item.amount};w={expiry}')
-    return with_header(response, "ratelimit", f'"{verdict.name}";r={left};t={wait if not left else expiry}')
+    name = quote(verdict.name, safe=_IN_NAME)
+    response = with_header(response, "ratelimit-policy", f'"{name}";q={item.amount};w={expiry}')
+    return with_header(response, "ratelimit", f'"{name}";r={left};t={wait if not left else expiry}')
 
 
 def message_tap(items: Sequence[RateLimitItem], now: Callable[[], float]) -> Tap:
