@@ -188,6 +188,25 @@ async def test_a_node_that_is_killed_takes_its_members_along():
 
 
 @virtual_time
+async def test_a_node_that_takes_the_place_of_one_that_was_killed_has_no_members_of_that():
+    async with stage() as on:
+        one = await on.add()
+        await on.listen(one)
+        killed, place = await on.add(node="web"), await on.add(node="web")
+        await come(killed)
+        bob = await come(place, BOB)
+        hub, killed._hub = killed._hub, None
+        hub.line.end()
+        for task in list(hub._tasks):
+            task.cancel()
+        await asyncio.sleep(LEASE_S + GRACE_S + 1)
+        assert on.words() == [("joined", "ann"), ("joined", "bob"), ("left", "ann")]
+        for node in (one, place):
+            assert await node.members("here") == {"bob": BOB}
+        await go(bob)
+
+
+@virtual_time
 async def test_a_node_that_stops_in_peace_gives_its_members_the_grace():
     async with stage() as on:
         one = await on.add()

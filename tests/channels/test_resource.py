@@ -398,5 +398,8 @@ def test_options_are_checked(options, error, complaint):
 
 
 async def test_a_node_may_have_a_name():
-    async with Channels(MemoryBackend(), node="eu-1") as channels:
-        assert channels._hub.node == "eu-1"
+    backend = MemoryBackend()
+    async with Channels(backend, node="eu-1") as channels, Channels(backend, node="eu-1") as other:
+        names = [channels._hub.node, other._hub.node]
+    assert [name.rpartition("-")[0] for name in names] == ["eu-1", "eu-1"]
+    assert names[0] != names[1], "whoever starts anew is another one"

@@ -36,7 +36,8 @@ class Channels:
     and responses use its effects; ``request["config"]["channels"]`` is this object, for everybody else.
 
     ``topics``       settings by pattern of the channel's name, see ``shallot.channels.topics.Topic``; checked now
-    ``node``         the name of this process among those of the backend; one made up at each start, otherwise
+    ``node``         begins the name of this process among those of the backend; the rest is made up at each start, for the members of a process
+                     that was killed are not those of the one that takes its place
     ``grace_s``      how long a member may be away before it has left (10 s)
     ``publish_s``    how long a publish may take, reconnecting included, before it is ``Unavailable`` (4 s)
     ``subscribe_s``  the same for a subscribe (4 s)
@@ -59,7 +60,7 @@ class Channels:
                 raise ValueError(f"channels: {name} must be a number of seconds, got {value!r}")
         self._backend = backend
         self._topics = Topics(topics, local=backend.caps.local)
-        self._node = node if node is None else check_id(node, "channels: node")
+        self._node = "" if node is None else f"{check_id(node, 'channels: node')}-"
         self._grace_s = grace_s
         self._publish_s = publish_s
         self._subscribe_s = subscribe_s
@@ -79,7 +80,7 @@ class Channels:
     async def __aenter__(self) -> Self:
         if self._hub is not None:
             raise RuntimeError("these channels are entered already; make another object for another app")
-        hub = self._hub = Hub(self._backend, self._topics, self._node or token_hex(8), self._grace_s)
+        hub = self._hub = Hub(self._backend, self._topics, self._node + token_hex(8), self._grace_s)
         hub.start()
         try:
             async with asyncio.timeout(self._start_s):
