@@ -28,7 +28,8 @@ STYLE = (
 PAGE_POLICY = f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'"
 """The ``content-security-policy`` of both pages: they run nothing and load nothing."""
 
-_PROXIED = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+_PROXIED = ("forwarded", "via", "x-forwarded-", "x-real-ip")
+"""How the names of headers begin that a proxy writes, one of them at least."""
 
 
 def error_page(problem: Mapping[str, Any]) -> str:
@@ -61,7 +62,7 @@ def is_local(request: Mapping[str, Any]) -> bool:
     False
     """
     client, headers = request.get("client"), request["headers"]
-    if not client or not _PROXIED.isdisjoint(headers):
+    if not client or any(name.startswith(_PROXIED) for name in headers):
         return False
     host: str = headers.get("host", "")
     name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
