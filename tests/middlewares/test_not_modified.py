@@ -101,6 +101,7 @@ async def test_what_a_304_keeps() -> None:
     [
         pytest.param({"status": 200, "headers": {"ETag": '"1"'}, "body": b"a"}, id="a tag of its own"),
         pytest.param({"status": 200, "headers": {"Cache-Control": "private, no-store"}, "body": b"a"}, id="not to be kept"),
+        pytest.param({"status": 200, "headers": {"cache-control": "No-Store"}, "body": b"a"}, id="not to be kept, in capitals (RFC 9111 5.2)"),
         pytest.param({"status": 200, "body": b""}, id="no body"),
         pytest.param({"status": 200}, id="no body at all"),
         pytest.param({"status": 201, "body": b"a"}, id="another status"),

@@ -29,7 +29,7 @@ def with_etag(response: Response) -> Response:
     {'etag': '"ab373b9c035e2916cbf17792a55b60e8"'}
     """
     headers, body = response.get("headers") or {}, response.get("body", b"")
-    if response["status"] != 200 or not body or find_header(headers, "etag") is not None or "no-store" in str(find_header(headers, "cache-control")):
+    if response["status"] != 200 or not body or find_header(headers, "etag") is not None or "no-store" in str(find_header(headers, "cache-control")).lower():
         return response
     return {**response, "headers": with_header(headers, "etag", f'"{blake2b(body, digest_size=16).hexdigest()}"')}
 
