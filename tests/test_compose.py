@@ -284,6 +284,20 @@ def test_what_is_no_handler(handler, complaint):
 
 
 @pytest.mark.parametrize(
+    ("build", "complaint"),
+    [
+        (lambda: wrap_mark(tmes=2), "wrap_mark: got an unexpected keyword argument 'tmes'; its options are mark, times"),
+        (lambda: wrap_required(secret="s"), "wrap_required: missing a required argument: 'key'; its options are key, secret, size"),
+        (lambda: middleware_factory(lambda: plain)(1), "<lambda>: too many positional arguments; its options are none"),
+    ],
+)
+def test_an_option_that_there_is_not_is_told_with_those_there_are(build, complaint):
+    with pytest.raises(TypeError) as error:
+        build()
+    assert str(error.value) == complaint
+
+
+@pytest.mark.parametrize(
     ("function", "arguments", "complaint"),
     [
         pytest.param(lambda a, b=1: 0, ("a",), None, id="fits"),

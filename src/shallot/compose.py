@@ -26,8 +26,11 @@ def middleware_factory(factory: Callable[P, Middleware]) -> Callable[P, Middlewa
 
     @wraps(factory)
     def build(*args: P.args, **keywords: P.kwargs) -> Middleware:
+        try:
+            bound = shape.bind(*args, **keywords)
+        except TypeError as error:
+            raise TypeError(f"{factory.__name__}: {error}; its options are {', '.join(shape.parameters) or 'none'}") from None
         middleware = factory(*args, **keywords)
-        bound = shape.bind(*args, **keywords)
         bound.apply_defaults()
         setattr(middleware, "spec", Spec(name=factory.__name__, options=dict(bound.arguments)))  # noqa: B010  # a function has no typed attributes
         return middleware

@@ -224,9 +224,9 @@ def test_options_reach_the_parts() -> None:
                                                                      "did you mean 'max_message_bytes'?"),
         ({**SITE, "routes": {"encoded_slash": "maybe"}}, ValueError, "wrap_defaults: 'routes': wrap_routes: encoded_slash is 'reject' or 'decode', "),
         ({**SITE, "security_headers": {"x a": "b"}}, ValueError, "wrap_defaults: 'security_headers': a header's name must be "),
-        ({**SITE, "auth": True}, TypeError, "wrap_defaults: 'auth': wrap_auth() missing 1 required positional argument: 'identify'"),
+        ({**SITE, "auth": True}, TypeError, "wrap_defaults: 'auth': wrap_auth: missing a required argument: 'identify'"),
         ({**SITE, "proxy": {"trust": 1}}, ValueError, "wrap_defaults: 'proxy' has no option 'trust'; did you mean 'trusted'?"),
-        ({**SITE, "static": True}, TypeError, "wrap_defaults: 'static': wrap_static() missing 1 required positional argument: 'static_folder'"),
+        ({**SITE, "static": True}, TypeError, "wrap_defaults: 'static': wrap_static: missing a required argument: 'static_folder'"),
     ],
 )  # fmt: skip
 def test_mistakes_are_found_at_the_start(config: Any, kind: type[Exception], error: str) -> None:
