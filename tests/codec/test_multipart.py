@@ -379,7 +379,12 @@ def test_another_type() -> None:
         parse_multipart("text/plain", b"")
 
 
-@given(st.binary(max_size=300) | st.lists(st.sampled_from([b"--x\r\n", b"--x--", b"\r\n", NAMED.encode(), b"\r\n\r\n", b"a: b", b"\x00\xff"])).map(b"".join))
+PIECES = st.lists(st.sampled_from([b"--x\r\n", b"--x--", b"\r\n", NAMED.encode(), b"\r\n\r\n", b"a: b", b"\x00\xff", field("a"), field("é", "\r\n--y")])).map(
+    b"".join
+)
+
+
+@given(st.binary(max_size=300) | PIECES | PIECES.map(lambda pieces: form(field("a"), pieces)))
 def test_parse_raises_nothing_else(body: bytes) -> None:
     try:
         fields, files = parse_multipart(TYPE, body)

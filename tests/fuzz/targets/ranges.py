@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from shallot.codec.ranges import MAX_RANGES, format_byteranges, parse_ranges
 
+SEEDS = [b"\x00\x64bytes=0-4,-5", b"\x01\x00bytes=0-9, 20-29,200-", b"\x00\x0abytes=5-3", b"\x00\x64bytes=100-"]
+"""The size, and what is asked for."""
+
 
 def fuzz(data: bytes) -> None:
     size = int.from_bytes(data[:2], "big")
