@@ -585,9 +585,17 @@ def test_websocket_constructors(made, expected):
     assert made == expected
 
 
-@pytest.mark.parametrize("call", [lambda: ws_send(1), lambda: ws_send(None), lambda: ws_close("1000")], ids=["a number", "nothing", "a code as text"])
-def test_websocket_constructors_refuse_other_types(call):
-    with pytest.raises(TypeError):
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda: ws_send(1), "ws_send: expected str or bytes, got int; "),
+        (lambda: ws_send(None), "ws_send: expected str or bytes, got NoneType; "),
+        (lambda: ws_close("1000"), "ws_close: code must be an int, got '1000'"),
+    ],
+    ids=["a number", "nothing", "a code as text"],
+)
+def test_websocket_constructors_refuse_other_types(call, error):
+    with pytest.raises(TypeError, match=f"^{error}"):
         call()
 
 

@@ -271,7 +271,9 @@ async def test_an_error_while_closing_is_logged_once(caplog):
 
 @virtual_time
 async def test_closing_has_a_deadline():
-    await close_stream(Stream(closing=asyncio.Event().wait), seconds=5)
+    stream, began = Stream(closing=asyncio.Event().wait), asyncio.get_running_loop().time()
+    await close_stream(stream, seconds=5)
+    assert (stream.closed, asyncio.get_running_loop().time() - began) == (1, 5)
 
 
 async def test_a_generator_that_yields_while_it_is_closed_is_logged(caplog):

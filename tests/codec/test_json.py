@@ -384,7 +384,7 @@ def test_E14_numbers(parse: Callable[[bytes], Any], data: bytes) -> None:
 @formatters
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")], ids=repr)
 def test_E14_numbers_out(format_: Callable[[Any], bytes], number: float) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="^Out of range float values are not JSON compliant"):
         format_({"a": [number]})
 
 

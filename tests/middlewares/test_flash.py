@@ -11,7 +11,7 @@ from shallot.middlewares.routing import wrap_routes
 from shallot.middlewares.session import wrap_session
 from shallot.response import redirect, text
 from shallot.sessions.memory import memory_store
-from shallot.testing import client
+from shallot.testing import Denied, client
 
 
 def message(text: str, level: str = "info") -> Any:
@@ -142,7 +142,7 @@ async def test_on_a_websocket() -> None:
             assert await ws.expect() == "saved"
         refused = await c.get("/ws")
         assert refused["status"] == 426
-        with pytest.raises(Exception, match="403"):
+        with pytest.raises(Denied, match="403"):
             async with c.websocket("/ws"):
                 pass
         assert (await c.get("/"))["body"] == b"info: nothing for you"
