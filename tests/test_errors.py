@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+from asyncio import CancelledError, current_task, sleep
 
 import pytest
 
@@ -72,6 +72,32 @@ def test_real_error(error, real):
 @pytest.mark.parametrize("group", [ExceptionGroup("", [ONE, TWO]), BaseExceptionGroup("", [CANCELLED])], ids=["several", "only-cancellations"])
 def test_real_error_of_a_group_without_one(group):
     assert errors.real_error(group) is group
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        pytest.param(ONE, True, id="error"),
+        pytest.param(BaseExceptionGroup("", [CANCELLED, ONE]), True, id="error-in-a-group"),
+        pytest.param(ExceptionGroup("", [ONE, TWO]), True, id="errors"),
+        pytest.param(KeyboardInterrupt(), False, id="interrupt"),
+        pytest.param(BaseExceptionGroup("", [KeyboardInterrupt()]), False, id="interrupt-in-a-group"),
+        pytest.param(BaseExceptionGroup("", [KeyboardInterrupt(), ONE]), False, id="interrupt-among-others"),
+        pytest.param(CANCELLED, True, id="stray-cancellation"),
+    ],
+)
+async def test_what_is_to_be_answered(error, failure):
+    assert errors.is_failure(error) is failure
+
+
+async def test_a_cancellation_that_was_asked_for_is_no_failure():
+    task = current_task()
+    task.cancel()
+    try:
+        await sleep(0)
+    except CancelledError as error:
+        assert not errors.is_failure(error)
+    task.uncancel()
 
 
 def test_an_attribute_does_not_make_a_group():

@@ -212,6 +212,58 @@ async def test_a_file_that_waits_for_a_thread_does_not_wait_for_ever(scope):
     assert asyncio.get_running_loop().time() - began == 3
 
 
+@pytest.mark.parametrize("scope", [http_scope(), websocket_scope(**EXTENDED)], ids=["http", "handshake"])
+async def test_a_cancellation_that_nobody_asked_of_the_request_is_an_error_like_others(scope, caplog):
+    """It came out of a task that others share, say one that fills a cache."""
+
+    async def handler(request):
+        shared = asyncio.create_task(asyncio.sleep(100))
+        shared.cancel()
+        await shared
+
+    sent = await serve(build_server(handler), scope, {"type": "websocket.connect"})
+    assert told(sent)[0] == 500
+    assert "failed with 500" in caplog.text
+
+
+async def test_who_waits_for_a_thread_when_the_threads_end_is_answered():
+    busy, begun = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def handler(request):
+        loop.call_soon_threadsafe(begun.set)
+        busy.wait(5)
+        return {"status": 200}
+
+    app = build_server(handler, threads=1)
+    first, second = (FakeServer(http_scope(), [part(b"", False)]) for _ in range(2))
+    try:
+        async with lifespan(app):
+            first.start(app), second.start(app)
+            await begun.wait()
+        await second.end()
+    finally:
+        busy.set()
+        await first.end()
+    assert [told(server.sent)[0] for server in (first, second)] == [200, 500]
+
+
+@pytest.mark.parametrize("scope", [http_scope(), websocket_scope(**EXTENDED)], ids=["http", "handshake"])
+async def test_a_cancellation_that_somebody_asked_for_is_passed_on(scope):
+    begun = asyncio.Event()
+
+    async def handler(request):
+        begun.set()
+        await asyncio.Event().wait()
+
+    server = FakeServer(scope, [{"type": "websocket.connect"}])
+    task = server.start(build_server(handler))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert (task.cancelled(), server.sent) == (True, [])
+
+
 # ---- refusals
 
 
@@ -300,7 +352,7 @@ async def test_what_a_handler_raises_is_answered(caplog, failure, status, level)
     assert [record.levelname for record in caplog.records] == [level] * (level != "INFO")
 
 
-@pytest.mark.parametrize("failure", [asyncio.CancelledError(), KeyboardInterrupt(), BaseExceptionGroup("", [KeyboardInterrupt()])], ids=repr)
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), BaseExceptionGroup("", [KeyboardInterrupt()])], ids=repr)
 async def test_what_is_no_error_leaves(failure):
     async def receive():
         raise NotImplementedError

@@ -20,7 +20,7 @@ Ours to raise at build time are plain TypeError and ValueError.
 
 from __future__ import annotations
 
-from asyncio import CancelledError
+from asyncio import CancelledError, current_task
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -146,3 +146,17 @@ def real_error(error: BaseException) -> BaseException:
     inside: Sequence[BaseException] = getattr(error, "exceptions", ()) if issubclass(type(error), BaseExceptionGroup) else ()
     errors = [one for one in inside if not isinstance(one, CancelledError)]
     return real_error(errors[0]) if len(errors) == 1 else error
+
+
+def is_failure(error: BaseException) -> bool:
+    """Is this to be answered? Not so where the running task shall end. A cancellation that nobody asked of it came out of another task, or a future,
+    that was cancelled: it is an error like others.
+
+    >>> is_failure(KeyError("x")), is_failure(KeyboardInterrupt())
+    (True, False)
+    """
+    error = real_error(error)
+    if isinstance(error, CancelledError):
+        task = current_task()
+        return task is not None and not task.cancelling()
+    return isinstance(error, Exception)

@@ -11,7 +11,7 @@ from .asgi import HttpCourse, refused_request, request_reader
 from .body import TOO_SLOW, BodyStream, StreamBody, first_chunk_s, take_body
 from .compose import as_handler, check_call, read_refusals, read_spec
 from .deadline import DONE, DeadlinePassed, finish_within, within
-from .errors import ClientDisconnect, RequestTimeout, Unavailable, real_error
+from .errors import ClientDisconnect, RequestTimeout, Unavailable, is_failure, real_error
 from .failures import dress, report, report_cut
 from .lifecycle import Lifecycle, Plan
 from .limits import own_limits
@@ -121,12 +121,11 @@ class App:
     ) -> None:
         pool = Threads(threads)
         self.spec = read_spec(handler)
-        self.limits = limits
         self.resources = dict(resources)
         self._refusals = read_refusals(handler)
         self._handler = as_handler(handler)
         check_call("build_server", handler)
-        self._limits = limits
+        self.limits = self._limits = limits
         self._reading = Stage("reading", first_chunk_s(limits))
         self._answering = Stage("answering", limits["response_s"])
         self._sending = Stage("sending", limits["send_s"])
@@ -186,7 +185,9 @@ class App:
             course.stage = None
             headers = self._response_headers(response, scope)
             content = None if len(response) == 3 and "body" in response and "headers" in response else await self._prepare(response, headers, request)
-        except (Exception, BaseExceptionGroup) as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             course.stage = None
             if stream is not None:
                 is_read = stream.whole
@@ -228,7 +229,9 @@ class App:
             content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
             if accepted and self._life.config is not config:
                 raise Unavailable("the app is shutting down")  # since the handshake began: nobody would drain what begins now
-        except (Exception, BaseExceptionGroup) as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             await self._answer_error(error, course.request, course.response, scope, receive, send)
             return
         if accepted:
@@ -261,10 +264,9 @@ class App:
         """Answer a request whose line was cut short: nothing of it runs any more."""
         if course.stage is self._sending:
             report_cut(error)
-        elif course.stage is self._reading:
-            await self._answer_error(RequestTimeout(TOO_SLOW), course.request, None, scope, receive, send, is_last=True)
         else:
-            await self._answer_error(error, course.request, None, scope, receive, send)
+            is_last = course.stage is self._reading
+            await self._answer_error(RequestTimeout(TOO_SLOW) if is_last else error, course.request, None, scope, receive, send, is_last=is_last)
 
     async def _answer_error(
         self, failure: BaseException, request: Any, response: Any, scope: Scope, receive: Receive, send: Send, *, is_last: bool = False
@@ -273,8 +275,6 @@ class App:
         error = real_error(failure)
         if isinstance(response, dict):
             await close_stream(cast("dict[str, Any]", response).get("stream"), seconds=self._limits["hook_s"])
-        if not isinstance(error, Exception):
-            raise failure
         if isinstance(error, ClientDisconnect):
             log.debug("%s; nobody is answered", error)
             return
