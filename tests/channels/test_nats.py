@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,25 +13,9 @@ from shallot.channels.nats import NatsBackend, nats_channels
 from shallot.testing.channels_aids import KEPT, Recorder
 
 from ..live.brokers import Nats
+from .links import linked, raw
 
 pytestmark = pytest.mark.needs("nats-server")
-
-
-@pytest.fixture(scope="module")
-def nats():
-    with Nats() as running:
-        yield running
-
-
-@asynccontextmanager
-async def linked(nats, **options):
-    sink = Recorder()
-    async with NatsBackend(nats.url, **options).connect(sink) as link:
-        yield link, sink
-
-
-async def raw(link, verb, *names, **body):
-    return await link._wire.ask(verb, *names, **body)
 
 
 # ---- options

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -12,17 +11,11 @@ from shallot.channels.jetstream import format_headers
 from shallot.channels.nats import NatsBackend
 from shallot.errors import Unavailable
 from shallot.testing import channels_storing, channels_suite
-from shallot.testing.channels_aids import KEPT, Recorder, until
+from shallot.testing.channels_aids import KEPT, until
 
-from ..live.brokers import Nats
+from .links import linked, raw
 
 pytestmark = pytest.mark.needs("nats-server")
-
-
-@pytest.fixture(scope="module")
-def nats():
-    with Nats() as running:
-        yield running
 
 
 class TestNats(channels_suite.BackendSuite):
@@ -41,17 +34,6 @@ class TestSharded(channels_storing.StoringCases):
 
     def make(self):
         return NatsBackend(self.nats.url, name="sharded", shards=4, storage="memory")
-
-
-@asynccontextmanager
-async def linked(nats, **options):
-    sink = Recorder()
-    async with NatsBackend(nats.url, **options).connect(sink) as link:
-        yield link, sink
-
-
-async def raw(link, verb, *names, **body):
-    return await link._wire.ask(verb, *names, **body)
 
 
 # ---- publishing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -20,12 +20,6 @@ from ..live.brokers import Nats
 from ..worlds import load_again
 
 pytestmark = pytest.mark.needs("nats-server")
-
-
-@pytest.fixture(scope="module")
-def nats() -> Iterator[Nats]:
-    with Nats() as running:
-        yield running
 
 
 @asynccontextmanager

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 
 from shallot.channels import postgres as module
@@ -15,31 +13,9 @@ from shallot.channels.postgres_schema import format_schema
 from shallot.errors import Unavailable
 from shallot.testing.channels_aids import KEPT, Recorder, until
 
-from ..live.brokers import Postgres
+from .links import connected, linked
 
 pytestmark = pytest.mark.needs("postgres")
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    with Postgres() as running:
-        yield running
-
-
-@asynccontextmanager
-async def linked(postgres, **options):
-    sink = Recorder()
-    async with PostgresBackend(postgres.url, **options).connect(sink) as link:
-        yield link, sink
-
-
-@asynccontextmanager
-async def connected(postgres):
-    connection = await asyncpg.connect(postgres.url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 # ---- options

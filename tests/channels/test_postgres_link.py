@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 
-import asyncpg
 import pytest
 
 from shallot.channels import postgres_link as module
 from shallot.channels.contract import Entry, Kept, LinkLost, Position
 from shallot.channels.postgres import PostgresBackend
 from shallot.testing import channels_suite
-from shallot.testing.channels_aids import KEPT, SMALL, Recorder, until
+from shallot.testing.channels_aids import KEPT, SMALL, until
 
-from ..live.brokers import Postgres
+from .links import connected, linked
 
 pytestmark = pytest.mark.needs("postgres")
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    with Postgres() as running:
-        yield running
 
 
 class TestPostgres(channels_suite.BackendSuite):
@@ -32,22 +24,6 @@ class TestPostgres(channels_suite.BackendSuite):
 
     def make(self):
         return PostgresBackend(self.postgres.url)
-
-
-@asynccontextmanager
-async def linked(postgres, **options):
-    sink = Recorder()
-    async with PostgresBackend(postgres.url, **options).connect(sink) as link:
-        yield link, sink
-
-
-@asynccontextmanager
-async def connected(postgres):
-    connection = await asyncpg.connect(postgres.url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 # ---- what stands in PostgreSQL

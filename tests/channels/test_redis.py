@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 
 import pytest
 
 from shallot.channels.contract import Entry, Kept, LinkLost, Present
-from shallot.channels.redis import RedisBackend, RedisLink, redis_channels
+from shallot.channels.redis import RedisBackend, redis_channels
 from shallot.errors import Unavailable
 from shallot.testing import channels_suite
 from shallot.testing.channels_aids import KEPT, Recorder, until
 
 from ..live.brokers import Redis, free_port
+from .links import linked
 
 pytestmark = pytest.mark.needs("redis-server")
-
-
-@pytest.fixture(scope="module")
-def redis() -> Iterator[Redis]:
-    with Redis() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +50,6 @@ class TestSharded(channels_suite.BackendSuite):
 
     def make(self) -> RedisBackend:
         return RedisBackend(self.cluster.url, sharded=True)
-
-
-@asynccontextmanager
-async def linked(redis: Redis, url: str | None = None) -> AsyncGenerator[tuple[RedisLink, Recorder], None]:
-    sink = Recorder()
-    async with RedisBackend(url or redis.url).connect(sink) as link:
-        assert isinstance(link, RedisLink)
-        yield link, sink
 
 
 def keys(redis: Redis, part: str) -> list[str]:
