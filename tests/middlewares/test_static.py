@@ -618,6 +618,16 @@ async def test_the_tag_changes_with_size_and_time(root: Path) -> None:
     assert len({tag(1, 1), tag(2, 1), tag(1, 2), tag(1, SECOND + 1), tag(17, 1)}) == 5
 
 
+async def test_letters_that_the_names_of_files_cannot_have_here(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a locale that is not UTF-8 each such path was an error of ours, and a record of it, for whoever asked."""
+
+    def spell(folder: str, names: Any, **options: object) -> None:
+        names[0].encode("ascii")
+
+    monkeypatch.setattr(static, "open_below", spell)
+    assert await ask(root, "/caf\u00e9") == PASSED_ON
+
+
 @pytest.mark.parametrize(("now", "status"), [(MODIFIED + 0.9, 200), (MODIFIED - 1, 200), (MODIFIED + 1, 206), (MODIFIED + 1000, 206)])
 def test_C6_the_date_of_a_file_that_may_change_again_within_it_is_no_strong_one(now: float, status: int) -> None:
     """RFC 9110 8.8.2.2 and 13.1.5"""

@@ -184,6 +184,8 @@ def _answer(folder: str, choices: _Choices, names: Sequence[str], request: Mappi
     """All work on the disk up to the first chunk, in one visit to a thread; ``None`` where there is no file to serve."""
     try:
         reader = open_below(folder, names, follow_symlinks=choices.follow_symlinks)
+    except UnicodeEncodeError:  # letters that the system's encoding does not have: no file can have that name
+        return None
     except OSError as error:
         if error.errno in NOT_THERE:
             return None
