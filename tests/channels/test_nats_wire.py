@@ -81,6 +81,29 @@ async def test_what_is_gone_is_not_waited_for(nats: Nats) -> None:
         assert [reply.data for reply in replies] == [b"1"]
 
 
+async def test_much_is_read_in_portions(nats: Nats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has more than 64 MiB on the way to somebody takes him for too slow."""
+    monkeypatch.setattr(nats_wire, "PULL_BYTES", 0)
+    async with wired(nats) as (wire, sink):
+        await stream(wire, "much")
+        size = wire.max_payload // 8
+        for number in range(20):
+            await wire.store("much.a", b"%02d" % number + bytes(size), {})
+        pulls: list[int] = []
+        pull = wire._pull
+
+        async def counted(reader: str, wanted: int) -> list[Any]:
+            pulls.append(wanted)
+            return await pull(reader, wanted)
+
+        monkeypatch.setattr(wire, "_pull", counted)
+        scan = await wire.scan("much", "much.a", 0)
+        assert [int(record.data[:2]) for record in scan.records] == list(range(20))
+        assert pulls[0] == 20
+        assert 2 < len(pulls) < 20
+        assert sink.losses == []
+
+
 async def test_refusals(nats: Nats) -> None:
     async with wired(nats) as (wire, sink):
         with pytest.raises(LinkLost, match="stream not found"):

@@ -42,6 +42,8 @@ FULL = {10002, 10023, 10028, 10047, 10077}
 NO_RESPONDERS = "503"
 MAX_UNHEARD_BYTES = 64 * 1_048_576
 """So much of one channel may wait to be heard, by a loop that is too busy; more breaks the link."""
+PULL_BYTES = 8 * 1_048_576
+"""So much of a stream is asked for at a time: to who has more than 64 MiB on the way the server says no more, and breaks the connection."""
 ASKED_FOR = 0
 """Answers are no larger than what was asked for."""
 IDLE_S = 5.0
@@ -153,7 +155,9 @@ class Wire:
         made = await self.ask("CONSUMER.CREATE", stream, stream_name=stream, config=config)
         total: int = made["num_pending"]
         wanted = total if limit is None else min(limit, total)
-        replies = await self._pull(f"{stream}.{made['name']}", wanted) if wanted else []
+        replies: list[Msg] = []
+        while len(replies) < wanted and (pulled := await self._pull(f"{stream}.{made['name']}", wanted - len(replies))):
+            replies += pulled
         await self._send(f"$JS.API.CONSUMER.DELETE.{stream}.{made['name']}", b"", None, f"{self._inbox}.0")  # nobody waits for the answer
         return Scan([_record(reply) for reply in replies], total, parse_time(made["created"]))
 
@@ -164,7 +168,7 @@ class Wire:
         return reply
 
     async def _pull(self, reader: str, wanted: int) -> list[Msg]:
-        """The next messages; fewer if the server says that there are no more. They come under their own subjects, so on a subscription of their own."""
+        """The next messages; fewer if the server says that there are no more, or no more for so many bytes. They come under their own subjects, so on a subscription of their own."""
         inbox = f"{self._client.new_inbox()}.pull"
         with self._question(wanted) as question:
 
@@ -172,7 +176,8 @@ class Wire:
                 question.take(message)
 
             subscription = await self._subscribe(inbox, take, ASKED_FOR)
-            await self._send(f"$JS.API.CONSUMER.MSG.NEXT.{reader}", format_json({"batch": wanted, "no_wait": True}), None, inbox)
+            most = PULL_BYTES + self.max_payload  # one message, at least
+            await self._send(f"$JS.API.CONSUMER.MSG.NEXT.{reader}", format_json({"batch": wanted, "no_wait": True, "max_bytes": most}), None, inbox)
             try:
                 return await question.answer
             finally:
