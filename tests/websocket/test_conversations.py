@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -137,6 +138,47 @@ async def test_what_does_not_end_in_time_is_cancelled(caplog):
     assert task.cancelled()
     assert 2 <= asyncio.get_running_loop().time() - began < 2.5
     assert "1 conversations did not end within shutdown_s" in caplog.text
+
+
+@virtual_time
+async def test_what_is_cancelled_may_still_use_what_the_app_has():
+    """The resources are left when this returns: not before the last words."""
+    said = []
+
+    async def slow(scope):
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            await asyncio.sleep(1)
+            said.append("last words")
+
+    conversations = make(hook_s=500)
+    server, app = hall(conversations, websocket(on_close=slow)(silent.__wrapped__))
+    server.start(app)
+    await asyncio.sleep(0.1)
+    await conversations.drain(2)
+    assert said == ["last words"]
+    await server.end(raise_errors=False)
+
+
+@virtual_time
+async def test_what_does_not_end_even_then_is_left_alone():
+    over = asyncio.Event()
+
+    async def stubborn(scope):
+        while not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+
+    conversations = make(hook_s=5)
+    server, app = hall(conversations, websocket(on_close=stubborn)(silent.__wrapped__))
+    server.start(app)
+    await asyncio.sleep(0.1)
+    began = asyncio.get_running_loop().time()
+    await conversations.drain(2)
+    assert asyncio.get_running_loop().time() - began == 2 + 5
+    over.set()
+    await server.end(raise_errors=False)
 
 
 @virtual_time

@@ -29,7 +29,7 @@ class Conversations:
         self._open: set[Talk] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._empty: asyncio.Event | None = None
+        self._empty: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -51,27 +51,32 @@ class Conversations:
         finally:
             self._open.discard(talk)
             if not self._open and self._empty is not None:
-                self._empty.set()
+                self._empty.set_result(None)
+                self._empty = None
 
     async def drain(self, seconds: float) -> None:
-        """End every open conversation (close 1012) and wait for their clean-up and hooks; after ``seconds`` they are cancelled."""
+        """End every open conversation (close 1012) and wait for their clean-up and hooks; after ``seconds`` they are cancelled, and have ``hook_s`` more:
+        what they still use shall not be gone before them."""
         for talk in self._open:
             talk.cut("shutdown")
         try:
-            if self._open:
-                self._empty = asyncio.Event()
-                async with asyncio.timeout(seconds):
-                    await self._empty.wait()
-        except TimeoutError:
-            if self._open:  # the last may have ended in this very moment
+            if not await self._have_ended(seconds):
                 log.error("%d conversations did not end within shutdown_s; cancelled", len(self._open))
-            for talk in self._open:
-                talk.abandon()
+                for talk in self._open:
+                    talk.abandon()
+                await self._have_ended(self._limits["hook_s"])
         finally:
             self._empty = None
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
+
+    async def _have_ended(self, seconds: float) -> bool:
+        """Wait for that, at most so long; the last may end in the very moment when time is up."""
+        if self._open:
+            self._empty = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._empty], timeout=seconds)
+        return not self._open
 
     def _current_task(self) -> asyncio.Task[Any]:
         """The task that calls us. Which loop runs is asked for only where it may be another one than last time: on 3.11 each such question is a system call."""
