@@ -168,7 +168,8 @@ class Wire:
         return reply
 
     async def _pull(self, reader: str, wanted: int) -> list[Msg]:
-        """The next messages; fewer if the server says that there are no more, or no more for so many bytes. They come under their own subjects, so on a subscription of their own."""
+        """The next messages; fewer if the server says that there are no more, or that they are too many bytes. They come under their own subjects, so on a
+        subscription of their own."""
         inbox = f"{self._client.new_inbox()}.pull"
         with self._question(wanted) as question:
 
