@@ -58,6 +58,21 @@ async def test_a_failure_is_told_with_the_exception():
     assert await collect(mailbox, "feed.failed") == [*items("f", 1), {"type": "feed.failed", "name": "f", "error": error}]
 
 
+async def test_a_cancellation_that_nobody_asked_of_the_feed_is_a_failure():
+    """It came out of what the feed awaits: a task that others share, and somebody cancelled."""
+
+    async def fails():
+        yield 1
+        shared = asyncio.create_task(asyncio.sleep(100))
+        shared.cancel()
+        await shared
+
+    mailbox = a_mailbox()
+    await do(mailbox, feed("f", fails()))
+    first, last = await collect(mailbox, "feed.failed")
+    assert (first, last["type"], type(last["error"])) == (*items("f", 1), "feed.failed", asyncio.CancelledError)
+
+
 async def test_the_iterable_is_read_ahead_by_its_bound_and_closed_in_its_own_task():
     read, closed = [], []
 

@@ -39,7 +39,7 @@ class Line:
             event = await self.events.get()
         finally:
             self.pending -= 1
-        if isinstance(event, Exception):
+        if isinstance(event, BaseException):
             raise event
         return event
 
@@ -245,8 +245,9 @@ async def test_a_handler_that_hands_its_reading_over_to_a_task_is_read_for_lasti
         await elsewhere
 
 
-async def test_a_receive_that_fails_is_the_clients_leaving(caplog):
-    line = Line(RuntimeError("broken"))
+@pytest.mark.parametrize("error", [RuntimeError("broken"), asyncio.CancelledError()], ids=["error", "stray cancellation"])
+async def test_a_receive_that_fails_is_the_clients_leaving(caplog, error):
+    line = Line(error)
     line.receiver.read_ahead()
     await turns()
     assert line.receiver.left == (1006, "")

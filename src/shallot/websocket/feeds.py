@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
+from ..errors import is_failure
 from ..types import AnyEffect, Mailbox, ResourceEffect
 from .wire import source_key
 
@@ -60,7 +61,9 @@ class Feed:
                         await self._room.wait()
             finally:
                 await _close(self._items)
-        except Exception as error:  # the handler's to know: it is told, with the exception itself
+        except BaseException as error:  # the handler's to know: it is told, with the exception itself
+            if not is_failure(error):
+                raise
             self._put({"type": "feed.failed", "name": self._name, "error": error})
         else:
             self._put({"type": "feed.ended", "name": self._name})

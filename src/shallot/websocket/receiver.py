@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from types import AsyncGeneratorType
 from typing import Any, cast
 
-from ..errors import CloseWith, WSDisconnect
+from ..errors import CloseWith, WSDisconnect, is_failure
 from ..types import AllLimits, Event, Message, Receive
 from .generators import MAX_READS_ON, SENDS_ONLY
 from .mailbox import ClientQueue, SharedMailbox
@@ -241,7 +241,9 @@ class Receiver:
             pass
         except CloseWith:
             self._tell("trouble")
-        except Exception:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             self.leave(_failed()["code"], None)
         finally:
             self._ahead = None
