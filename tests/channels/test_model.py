@@ -9,20 +9,16 @@ import asyncio
 import os
 from collections import defaultdict
 
-import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from shallot.channels.contract import Position
 from shallot.channels.cursor import parse_cursor
-from shallot.channels.resource import Channels
 from shallot.errors import Unavailable
-from shallot.testing import VirtualLoop
-from shallot.testing.channels_unruly import Unruly
+
+from .machine import Machine, case_of
 
 STEPS = int(os.environ.get("SHALLOT_MODEL_STEPS", "1500"))
-PER_RUN = 50
 
 TOPICS = {"few": {"keep": 4}, "many": {"keep": 1000}, "here": {"presence": True}}
 channels = st.sampled_from(["few", "many", "other"])
@@ -88,20 +84,13 @@ class Ear:
         return all(position.id in self.heard | self.before for position in positions)
 
 
-class Guarantee(RuleBasedStateMachine):
+class Guarantee(Machine):
     @initialize(seed=st.integers(0, 2**32))
     def start(self, seed):
-        self.loop = VirtualLoop()
-        asyncio.set_event_loop(self.loop)
-        self.backend, self.model = Unruly(seed), Model()
+        self.begin(seed, 2, TOPICS, publish_s=3.0, subscribe_s=3.0)
+        self.model = Model()
         self.backend.stored = self.model.stored
-        self.nodes = [Channels(self.backend, TOPICS, publish_s=3.0, subscribe_s=3.0) for _ in range(2)]
         self.ears, self.cursors, self.said, self.saved = [], defaultdict(list), 0, None
-        for node in self.nodes:
-            self.run(node.__aenter__())
-
-    def run(self, work):
-        return self.loop.run_until_complete(work)
 
     @rule(node=nodes, channel=channels, count=st.integers(1, 6))
     def publish(self, node, channel, count):
@@ -202,36 +191,12 @@ class Guarantee(RuleBasedStateMachine):
             if ear.disasters == self.model.disasters and ear.cursor is None:
                 assert ear.gaps == 0 or ear.channel == "few", f"{ear.channel}: {ear.gaps} gaps, and nothing was lost"
 
-    @invariant()
-    def listeners_are_well(self):
-        for ear in getattr(self, "ears", []):
-            if ear.task.done():
-                ear.task.result()
-
-    def teardown(self):
-        if not hasattr(self, "loop"):
-            return
-        self.backend.thaw()
-        try:
-            self.settle()
-            for ear in self.ears:
-                self.end(ear)
-            for node in self.nodes:
-                stats = node.stats()
-                assert (stats["channels"], stats["readers"]) == (0, 0)
-        finally:
-            for ear in self.ears:
-                ear.task.cancel()
-            for node in self.nodes:
-                self.run(node.__aexit__(None, None, None))
-            left = asyncio.all_tasks(self.loop)
-            self.loop.close()
-            asyncio.set_event_loop(None)
-        assert left == set()
+    def finish(self):
+        for ear in self.ears:
+            self.end(ear)
+        for node in self.nodes:
+            stats = node.stats()
+            assert (stats["channels"], stats["readers"]) == (0, 0)
 
 
-Guarantee.TestCase.settings = settings(
-    max_examples=max(1, STEPS // PER_RUN), stateful_step_count=PER_RUN, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-)
-Guarantee.TestCase.pytestmark = pytest.mark.timeout(60 + STEPS // 50)
-TestGuarantee = Guarantee.TestCase
+TestGuarantee = case_of(Guarantee, STEPS, 60 + STEPS // 50)

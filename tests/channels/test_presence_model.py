@@ -10,20 +10,17 @@ import os
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from shallot.channels import hub
 from shallot.channels.presence import LEASE_S
-from shallot.channels.resource import Channels
 from shallot.errors import Unavailable
-from shallot.testing import VirtualLoop
-from shallot.testing.channels_unruly import Unruly
+
+from .machine import Machine, case_of
 
 STEPS = max(300, int(os.environ.get("SHALLOT_MODEL_STEPS", "1500")) // 20)
 """Each is slow: minutes may pass."""
-PER_RUN = 50
 NODES = 3
 GRACE_S = 2.0
 SETTLE_S = LEASE_S + GRACE_S + 15
@@ -51,23 +48,17 @@ class Ear:
                     self.there.remove(identity)
 
 
-class Gathering(RuleBasedStateMachine):
+class Gathering(Machine):
+    hasty: pytest.MonkeyPatch | None = None
+
     @initialize(seed=st.integers(0, 2**32))
     def start(self, seed):
-        self.loop = VirtualLoop()
-        asyncio.set_event_loop(self.loop)
-        self.backend = Unruly(seed)
-        self.nodes = [Channels(self.backend, {"here": {"presence": True}}, grace_s=GRACE_S, subscribe_s=3.0) for _ in range(NODES)]
         self.hasty = pytest.MonkeyPatch()
         for name in ("AUDIT_S", "REVIEW_EVERY"):
             self.hasty.setattr(hub, name, 1)
+        self.begin(seed, NODES, {"here": {"presence": True}}, grace_s=GRACE_S, subscribe_s=3.0)
         self.sockets = []
-        for node in self.nodes:
-            self.run(node.__aenter__())
         self.ears = [self.run(self.hear(node)) for node in self.nodes]
-
-    def run(self, work):
-        return self.loop.run_until_complete(work)
 
     async def hear(self, node):
         context = node.subscription("here")
@@ -125,38 +116,22 @@ class Gathering(RuleBasedStateMachine):
             assert set(listed) == there, f"node {number} lists {sorted(listed)}, there are {sorted(there)}"
             assert ear.there == there, f"node {number} told of {sorted(ear.there)}, there are {sorted(there)}"
 
-    @invariant()
-    def listeners_are_well(self):
-        for ear in getattr(self, "ears", []):
-            if ear.task.done():
-                ear.task.result()
+    def finish(self):
+        for _, context in self.sockets:
+            self.run(context.__aexit__(None, None, None))
+        self.run(asyncio.sleep(GRACE_S + 1))
+        own = Counter(len(node._hub.attendance._own) + len(node._hub.attendance._leaving) for node in self.nodes)
+        assert own == {0: NODES}, "nobody is kept"
+        for ear in self.ears:
+            ear.task.cancel()
+            self.run(ear.context.__aexit__(None, None, None))
 
     def teardown(self):
-        if not hasattr(self, "loop"):
-            return
-        self.backend.thaw()
         try:
-            self.settle()
-            for _, context in self.sockets:
-                self.run(context.__aexit__(None, None, None))
-            self.run(asyncio.sleep(GRACE_S + 1))
-            own = Counter(len(node._hub.attendance._own) + len(node._hub.attendance._leaving) for node in self.nodes)
-            assert own == {0: NODES}, "nobody is kept"
+            super().teardown()
         finally:
-            for ear in self.ears:
-                ear.task.cancel()
-                self.run(ear.context.__aexit__(None, None, None))
-            for node in self.nodes:
-                self.run(node.__aexit__(None, None, None))
-            self.hasty.undo()
-            left = asyncio.all_tasks(self.loop)
-            self.loop.close()
-            asyncio.set_event_loop(None)
-        assert left == set()
+            if self.hasty is not None:
+                self.hasty.undo()
 
 
-Gathering.TestCase.settings = settings(
-    max_examples=max(1, STEPS // PER_RUN), stateful_step_count=PER_RUN, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
-)
-Gathering.TestCase.pytestmark = pytest.mark.timeout(60 + STEPS // 10)
-TestGathering = Gathering.TestCase
+TestGathering = case_of(Gathering, STEPS, 60 + STEPS // 10)
