@@ -11,6 +11,8 @@ import shallot.testing
 from shallot.codec.json import format_json
 from shallot.testing import Denied, Unexpected, WrongEvent, client, virtual_time
 
+from .apps import sending
+
 START = {"type": "http.response.start", "status": 200}
 
 
@@ -43,16 +45,6 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 async def refuse(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.http.response.start", "status": 401, "headers": [(b"set-cookie", b"denied=1")]})
     await send({"type": "websocket.http.response.body"})
-
-
-def sending(*events: dict[str, Any], error: Exception | None = None) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        for event in events:
-            await send(event)
-        if error is not None:
-            raise error
-
-    return app
 
 
 def body(data: bytes = b"", more: bool = False) -> dict[str, Any]:
@@ -122,6 +114,29 @@ async def test_a_request_has_one_body() -> None:
     async with client(mirror, lifespan=False) as c:
         with pytest.raises(TypeError, match=r"^a request has one body: body and json were given$"):
             await c.post("/", body=b"", json=1)
+
+
+@pytest.mark.parametrize(
+    ("sent", "cure"),
+    [("data", "form"), ("params", "query"), ("content", "body"), ("timeout", "one of headers, body, chunks, json, form, query, cookies, deadline_s")],
+)
+async def test_what_a_request_cannot_carry_is_told(sent: str, cure: str) -> None:
+    async with client(mirror) as c:
+        with pytest.raises(TypeError) as caught:
+            await c.post("/fruits", **{sent: {"a": "1"}})  # type: ignore[misc]
+        assert str(caught.value) == f"POST /fruits: a request cannot carry {sent!r}; write {cure}"
+        with pytest.raises(TypeError):
+            async with c.stream("GET", "/fruits", **{sent: {"a": "1"}}):  # type: ignore[misc]
+                raise AssertionError("sent")
+
+
+async def test_a_handler_is_no_app() -> None:
+    async def hello(request: Any) -> Any:
+        raise AssertionError("called")
+
+    with pytest.raises(TypeError, match=r"^client: expected an ASGI app, .*: too many positional arguments; a handler becomes one by build_server\(\.\.\.\)$"):
+        async with client(hello):  # type: ignore[arg-type]
+            raise AssertionError("started")
 
 
 async def test_the_clients_own_headers_and_scheme() -> None:

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any, TypedDict, Unpack
 
 from ..codec.json import format_json
+from ..compose import mismatch
 from ..types import ASGIApp, Event
 from .answers import Answer, Denied, keep_cookies, read_answer
 from .failures import Unexpected
@@ -34,6 +35,10 @@ class Sending(TypedDict, total=False):
     cookies: Mapping[str, str]
     """Beside those that the client keeps, for this request alone."""
     deadline_s: float
+
+
+_OTHERS: Mapping[str, str] = {"content": "body", "data": "form", "files": "shallot.codec.multipart.format_multipart", "params": "query"}
+"""What other clients call it."""
 
 
 class Opening(TypedDict, total=False):
@@ -156,6 +161,9 @@ class Client:
     # ---- inside
 
     def _server(self, method: str, path: str, sending: Sending) -> FakeServer:
+        if unknown := [name for name in sending if name not in Sending.__annotations__]:
+            cure = _OTHERS.get(unknown[0], f"one of {', '.join(Sending.__annotations__)}")
+            raise TypeError(f"{method} {path}: a request cannot carry {unknown[0]!r}; write {cure}")
         body, implied = _body(sending)
         scope = http_scope(
             method,
@@ -232,6 +240,8 @@ async def client(
         >>> asyncio.run(main())["json"]
         {'path': '/fruits'}
     """
+    if complaint := mismatch(app, "scope", "receive", "send"):
+        raise TypeError(f"client: expected an ASGI app, which is called with (scope, receive, send): {complaint}; a handler becomes one by build_server(...)")
     async with AsyncExitStack() as stack:
         state = await stack.enter_async_context(run_lifespan(app, deadline_s=deadline_s)) if lifespan else None
         yield Client(
