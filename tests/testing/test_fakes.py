@@ -8,6 +8,8 @@ import pytest
 
 from shallot.testing import AfterLeave, ClientGone, FakeServer, Unexpected, WrongEvent, http_scope, virtual_time, websocket_scope
 
+from .apps import sending
+
 CONNECT = {"type": "websocket.connect"}
 ACCEPT = {"type": "websocket.accept"}
 CLOSE = {"type": "websocket.close"}
@@ -28,14 +30,6 @@ def heard(text: str) -> dict[str, Any]:
 
 def gone(code: int = 1006, reason: str = "") -> dict[str, Any]:
     return {"type": "websocket.disconnect", "code": code, "reason": reason}
-
-
-def sending(*events: dict[str, Any]) -> App:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        for event in events:
-            await send(event)
-
-    return app
 
 
 def receiving(count: int) -> App:

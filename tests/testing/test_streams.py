@@ -10,21 +10,13 @@ import pytest
 from shallot.testing import FakeServer, Stream, Unexpected, http_scope, virtual_time
 from shallot.testing.streams import exchange
 
+from .apps import sending
+
 START = {"type": "http.response.start", "status": 200, "headers": [(b"x", b"1"), (b"x", b"2")]}
 
 
 def body(data: bytes = b"", more: bool = True) -> dict[str, Any]:
     return {"type": "http.response.body", "body": data, "more_body": more}
-
-
-def sending(*events: dict[str, Any], error: Exception | None = None) -> Any:
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        for event in events:
-            await send(event)
-        if error is not None:
-            raise error
-
-    return app
 
 
 def opened(app: Any, *, raise_errors: bool = True, deadline_s: float = 5, **keys: Any) -> AbstractAsyncContextManager[Stream]:
