@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from shallot.codec.conditional import check_preconditions, is_range_current, parse_etags
 from shallot.codec.dates import format_date
 
+from .costs import cpu_seconds
+
 NOW = 1_700_000_000
 BEFORE, THEN, LATER = format_date(NOW - 1), format_date(NOW), format_date(NOW + 1)
 OURS = '"ours"'
@@ -81,6 +83,22 @@ def test_a_weak_tag_of_ours_satisfies_no_strong_comparison() -> None:
 )
 def test_is_range_current(if_range: str | None, expected: bool) -> None:
     assert is_range_current(if_range, OURS, NOW) is expected
+
+
+@pytest.mark.parametrize(
+    ("method", "asks", "status"),
+    [("PUT", "if-none-match", 412), ("PUT", "if-match", 200), ("DELETE", "if-match", 200), ("GET", "if-none-match", 200), ("HEAD", "if-match", 412)],
+)
+def test_no_tag_is_passed_over_where_something_changes(method: str, asks: str, status: int) -> None:
+    many = ", ".join(f'"{number}"' for number in range(1000))
+    assert check_preconditions(method, {asks: f"{many}, {OURS}"}, OURS, None) == status
+
+
+def test_tags_without_a_bound_are_read_in_linear_time() -> None:
+    def seconds(size: int) -> float:
+        return cpu_seconds(lambda: check_preconditions("PUT", {"if-none-match": '"a",' * size}, OURS, None), attempts=3)
+
+    assert seconds(32_768) < 6 * seconds(8_192) + 0.02
 
 
 def test_what_has_no_tag_matches_none() -> None:

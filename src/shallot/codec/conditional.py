@@ -9,6 +9,7 @@ from .dates import parse_date
 __all__ = ["check_preconditions", "is_range_current", "parse_etags"]
 
 _MAX_TAGS = 64
+_ALL = -1
 _SAFE = {"GET", "HEAD"}
 
 
@@ -23,13 +24,14 @@ def check_preconditions(method: str, headers: Mapping[str, str], etag: str | Non
     412
     """
     if_match, if_none_match = headers.get("if-match"), headers.get("if-none-match")
+    most = _MAX_TAGS if method in _SAFE else _ALL  # beyond it a client only gets what it has; but a tag passed over would let it change what it must not
     if if_match is not None:
-        if not _matches(if_match, etag, weak=False):
+        if not _matches(if_match, etag, most, weak=False):
             return 412
     elif _is_before(headers.get("if-unmodified-since"), modified_s):
         return 412
     if if_none_match is not None:
-        if _matches(if_none_match, etag, weak=True):
+        if _matches(if_none_match, etag, most, weak=True):
             return 304 if method in _SAFE else 412
     elif method in _SAFE and _is_before(headers.get("if-modified-since"), modified_s) is False:
         return 304
@@ -48,24 +50,24 @@ def is_range_current(if_range: str | None, etag: str, modified_s: int | None) ->
     return modified_s is not None and parse_date(if_range) == modified_s
 
 
-def parse_etags(text: str) -> list[str]:
-    """The first 64 entity tags of a list, with their quotes and ``W/``; what is no tag is passed over.
+def parse_etags(text: str, most: int = _MAX_TAGS) -> list[str]:
+    """The first ``most`` entity tags of a list (-1: all), with their quotes and ``W/``; what is no tag is passed over.
 
     >>> parse_etags('"a", W/"b,c" , d')
     ['"a"', 'W/"b,c"']
     """
-    pieces = text.split('"', 2 * _MAX_TAGS)
+    pieces = text.split('"', 2 * most)
     return [f'W/"{tag}"' if before.endswith("W/") else f'"{tag}"' for before, tag in zip(pieces[::2], pieces[1:-1:2], strict=False)]
 
 
-def _matches(text: str, etag: str | None, *, weak: bool) -> bool:
+def _matches(text: str, etag: str | None, most: int, *, weak: bool) -> bool:
     if text.strip(" \t") == "*":
         return True
     if etag is None:
         return False
     if weak:
-        return _opaque(etag) in map(_opaque, parse_etags(text))
-    return not etag.startswith("W/") and etag in parse_etags(text)
+        return _opaque(etag) in map(_opaque, parse_etags(text, most))
+    return not etag.startswith("W/") and etag in parse_etags(text, most)
 
 
 def _opaque(etag: str) -> str:
