@@ -13,6 +13,7 @@ from shallot.channels.contract import Entry, LinkLost, Present
 from shallot.channels.hub import AUDIT_S, MANY, Hub
 from shallot.channels.presence import GRACE_S
 from shallot.channels.reader import Reader
+from shallot.channels.resource import Channels
 from shallot.channels.topics import Topics
 from shallot.errors import Unavailable
 from shallot.testing import virtual_time
@@ -113,6 +114,28 @@ async def test_a_channel_that_is_wanted_again_while_it_is_let_go():
         assert hub.channels["a"].log.last == stored.position
         backend.slow_s = 0
         await let_go(hub, "a")
+
+
+@pytest.mark.parametrize(("error", "links"), [(Unavailable("no"), 1), (LinkLost("gone"), 2)], ids=["refused", "lost"])
+def test_a_channel_that_cannot_be_let_go(error, links, monkeypatch):
+    async def detach(self, channels):
+        monkeypatch.undo()
+        raise error
+
+    @virtual_time
+    async def run():
+        async with Channels(Unruly()) as node:
+            async with node.subscription("kept") as messages:
+                async with node.subscription("gone"):
+                    monkeypatch.setattr(UnrulyLink, "detach", detach)
+                await asyncio.sleep(1)
+                assert node.stats()["links"] == links
+                await node.publish("kept", 1)
+                while (message := await anext(messages))["type"] != "channel.message":
+                    pass
+                assert message["data"] == 1
+
+    run()
 
 
 @virtual_time

@@ -199,7 +199,7 @@ class Hub:
                 self._stirred.clear()
                 gone, self._gone = [name for name in self._gone if name not in self.channels], {}
                 for names in _portions(gone):
-                    await within(CALL_S, link.detach(names))
+                    await _let_go(link, names)
                 new, self._new = self._new, {}
                 for names in _portions(list(new)):
                     for name, head in (await self._hear(link, names)).items():
@@ -287,6 +287,16 @@ class Hub:
                 for channel in list(self.channels.values()):
                     if channel.crowd is not None:
                         await self._review(channel, channel.crowd)
+
+
+async def _let_go(link: Link, names: Sequence[str]) -> None:
+    """What is still told of channels that the backend does not let go of is not heard."""
+    try:
+        await within(CALL_S, link.detach(names))
+    except Unavailable as error:
+        if not is_refusal(error):
+            raise
+        log.debug("%d channels stay attached: %s", len(names), error)
 
 
 def _portions(names: Sequence[str]) -> Iterator[Sequence[str]]:
