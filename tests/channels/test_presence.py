@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -532,11 +533,16 @@ async def test_members_of_a_channel_that_nobody_here_hears():
 
 @virtual_time
 async def test_a_lease_that_cannot_be_ended_ends_by_itself(caplog):
+    caplog.set_level(logging.DEBUG, "shallot.channels")
     async with stage() as on:
         async with Channels(on.backend, TOPICS) as node:
             await come(node)
             on.backend.freeze()
         on.backend.thaw()
+        assert "the lease was not ended: " in caplog.text
+        memory, now = on.backend.memory, asyncio.get_running_loop().time()
+        assert [one.member for one in memory.present("here", now)] == ["ann"]
+        assert memory.present("here", now + LEASE_S) == []
 
 
 @virtual_time
