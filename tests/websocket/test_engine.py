@@ -19,6 +19,8 @@ from shallot.websocket.conversations import Conversations
 from shallot.websocket.engine import TURN_EVERY
 from shallot.websocket.table import EffectTable
 
+from .halls import Place, now, ticker
+
 CONNECT = {"type": "websocket.connect"}
 SERVERS = ["raise", "swallow", "block"]
 
@@ -35,11 +37,12 @@ def close(code: int, reason: str = "") -> dict[str, Any]:
     return {"type": "websocket.close", "code": code, **({"reason": reason} if reason else {})}
 
 
-class Hall:
-    """One conversation on a fake server: the journal of what its handler and hooks did, beside what went over the wire."""
+class Hall(Place):
+    """One conversation, without an app around it."""
 
     def __init__(self, handler: Any, *events: Any, hooks: bool = True, effects: Any = None, taps: Any = (), server: Any = None, **limits: Any) -> None:
-        self.journal: list[Any] = []
+        super().__init__()
+        self.app = self
         own = {name: limits.pop(name) for name in ("reads",) if name in limits}
         self.keys = {name: limits.pop(name) for name in ("effect",) if name in limits}
 
@@ -53,7 +56,6 @@ class Hall:
         self.endpoint = handler if hasattr(handler, "is_websocket") else websocket(**given, **own)(handler)
         self.conversations = Conversations({**default_limits(), **limits}, EffectTable(effects))
         self.server = FakeServer(websocket_scope("/"), [CONNECT, *events], **(server or {}))
-        self.scope: dict[str, Any] = {}
         self.taps = list(taps)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -67,30 +69,9 @@ class Hall:
         response["websocket"]["taps"].extend(self.taps)
         await self.conversations.converse(response["websocket"], self.scope, receive, send, [])
 
-    async def run(self, **keywords: Any) -> Hall:
-        await self.server.run(self, **keywords)
-        return self
-
-    def start(self) -> Hall:
-        self.server.start(self)
-        return self
-
-    @property
-    def sent(self) -> list[Any]:
-        """What went out after the accept."""
-        return self.server.sent[1:]
-
-    @property
-    def close(self) -> tuple[int, str, str]:
-        return tuple(self.scope["close"].values())  # type: ignore[return-value]
-
 
 async def in_line(function: Any, *args: Any) -> Any:
     return function(*args)
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 async def echo(scope, receiver):
@@ -100,15 +81,6 @@ async def echo(scope, receiver):
     except WSDisconnect as leaving:
         scope["journal"].append(("left", leaving.code, leaving.reason))
         raise
-    finally:
-        scope["journal"].append("finally")
-
-
-async def ticker(scope, receiver):
-    try:
-        while True:
-            yield ws_send("tick")
-            await asyncio.sleep(1)
     finally:
         scope["journal"].append("finally")
 
@@ -217,8 +189,7 @@ async def test_leaving_ends_a_send_only_handler_within_a_second(after_leave):
     hall = Hall(ticker, server={"after_leave": after_leave}).start()
     await hall.server.until(lambda: len(hall.sent) == 1, "a tick")
     left_at = now()
-    hall.server.leave(1001)
-    await hall.server.end()
+    await hall.left(1001)
     assert now() - left_at <= 1
     assert hall.journal == ["finally", "on_disconnect", "on_close"]
     assert hall.close == (1001, "", "client")
@@ -237,8 +208,7 @@ async def test_leaving_ends_a_handler_that_waits_on_anything(caplog):
     hall = Hall(waits).start()
     await hall.server.until(lambda: bool(hall.scope), "the handshake")
     hall.scope["task"] = hall.server.task
-    hall.server.leave(1001)
-    await hall.server.end()
+    await hall.left(1001)
     assert hall.journal == [True, "on_disconnect", "on_close"]
     assert caplog.records == [], "cancelled at the first look, and not as one that did not end"
 
@@ -310,8 +280,7 @@ async def test_what_is_accepted_is_told_to_the_server_exactly():
 async def test_leaving_ends_a_handler_stuck_in_a_send():
     hall = Hall(ticker, server={"stuck_after": 1, "after_leave": "block"}).start()
     await asyncio.sleep(0)
-    hall.server.leave(1001)
-    await hall.server.end()
+    await hall.left(1001)
     assert hall.journal == ["finally", "on_disconnect", "on_close"]
 
 
@@ -436,8 +405,7 @@ async def test_a_handler_that_reads_in_a_task_of_its_own_lingers_and_is_cancelle
 
     hall = Hall(chat, *says("a", "b"), linger_s=2).start()
     await hall.server.until(lambda: len(hall.sent) == 2, "both echoes")
-    hall.server.leave(1001)
-    await hall.server.end()
+    await hall.left(1001)
     assert hall.sent == [ws_send("a"), ws_send("b")]
     assert hall.journal == ["left", "finally", "on_disconnect", "on_close"]
 
@@ -859,8 +827,7 @@ async def test_a_flood_is_held_within_bounds_and_a_handler_that_never_reads_is_t
     assert hall.server.receives <= 1 + 8 + 1
     await asyncio.sleep(3)
     assert hall.server.receives > 200
-    hall.server.leave(1001)
-    await hall.server.end()
+    await hall.left(1001)
     assert caplog.text.count("taken as send-only") == 1
     assert hall.journal == ["finally", "on_disconnect", "on_close"]
 
@@ -886,8 +853,7 @@ async def test_reads_false_says_so_at_once(caplog):
     hall = Hall(ticker, *says(*"abcdefgh"), max_unread=4, reads=False).start()
     await asyncio.sleep(0.6)
     assert hall.server.receives >= 9
-    hall.server.leave(1001)
-    await hall.server.end()
+    await hall.left(1001)
     assert "taken as send-only" not in caplog.text
     assert "8 messages discarded" in caplog.text
 
@@ -983,8 +949,7 @@ async def test_an_effect_yielded_while_cancelled_is_refused_and_logged(caplog):
 
     hall = Hall(handler).start()
     await asyncio.sleep(0.1)
-    hall.server.leave(1001)
-    await hall.server.end()
+    await hall.left(1001)
     assert hall.sent == [ws_send("tick")]
     assert "was not performed" in caplog.text
     assert hall.journal == ["on_disconnect", "on_close"]
@@ -1448,8 +1413,7 @@ async def test_leaving_is_noticed_again_after_reading_ahead_has_ended():
     await asyncio.sleep(3)  # busy for a second, read ahead, and back
     hall.server.push(*says("long"))
     await asyncio.sleep(3)
-    hall.server.leave(1001)
-    await hall.server.end()
+    await hall.left(1001)
     assert hall.journal == ["finally", "on_disconnect", "on_close"]
 
 

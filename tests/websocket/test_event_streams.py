@@ -18,18 +18,19 @@ from shallot.response import text, ws_accept, ws_close
 from shallot.testing import FakeServer, client, http_scope, virtual_time
 from shallot.websocket.event_streams import KEEP_ALIVE_S
 
+from .halls import Place, now, ticker
+
 ACCEPT = {"accept": "text/event-stream"}
 ASKED = {"type": "http.request", "body": b"", "more_body": False}
 SERVERS = ["raise", "swallow", "block"]
 HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"vary", b"accept"), (b"x-accel-buffering", b"no")]
 
 
-class Hall:
-    """One conversation by events, on a fake server: what its handler and hooks did, beside what went over the wire."""
+class Hall(Place):
+    """One conversation by events, in an app."""
 
     def __init__(self, handler: Any, *, taps: Any = (), limits: Any = None, own: Any = None, method: str = "GET", pile: Any = (), **server: Any) -> None:
-        self.journal: list[Any] = []
-        self.scope: Any = {}
+        super().__init__()
 
         async def on_connect(scope: Any) -> Any:
             scope["journal"] = self.journal
@@ -58,34 +59,13 @@ class Hall:
 
         return hook
 
-    async def run(self, **keywords: Any) -> Hall:
-        await self.server.run(self.app, **keywords)
-        return self
-
-    def start(self) -> Hall:
-        self.server.start(self.app)
-        return self
-
-    async def left(self) -> Hall:
-        self.server.leave()
-        await self.server.end()
-        return self
-
     @property
     def bodies(self) -> list[bytes]:
-        return [event["body"] for event in self.server.sent[1:]]
+        return [event["body"] for event in self.sent]
 
     @property
     def events(self) -> list[Any]:
         return parse_events(b"".join(self.bodies))[0]
-
-    @property
-    def close(self) -> tuple[int, str, str]:
-        return tuple(self.scope["close"].values())  # type: ignore[return-value]
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def close(code: int, reason: str = "", **id: str) -> dict[str, str]:
@@ -103,15 +83,6 @@ async def silent(scope, receiver):
     except WSDisconnect as leaving:
         scope["journal"].append(("left", leaving.code, leaving.reason))
         raise
-    finally:
-        scope["journal"].append("finally")
-
-
-async def ticker(scope, receiver):
-    try:
-        while True:
-            yield ws_send("tick")
-            await asyncio.sleep(1)
     finally:
         scope["journal"].append("finally")
 
