@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,48 +18,17 @@ from shallot.sessions import redis_store, save_session, session_end
 from shallot.sessions.record import Record, new_id
 from shallot.testing import client, session_store_cases
 
+from .brokers import Redis
+
 pytestmark = pytest.mark.needs("redis-server")
 
 CASES = session_store_cases()
-START_S = 10.0
-
-
-class Redis:
-    """A redis-server on a free port of this machine, which keeps nothing on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = folder
-        self.start()
-
-    def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(self._folder)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + START_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return
-            except OSError:
-                if time.monotonic() > until or self.process.poll() is not None:
-                    raise RuntimeError("redis-server does not answer") from None
-                time.sleep(0.02)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    running = Redis(tmp_path_factory.mktemp("redis"))
-    try:
+def redis() -> Iterator[Redis]:
+    with Redis() as running:
         yield running
-    finally:
-        running.stop()
 
 
 def record(version: int = 1, of: str = "", **data: Any) -> Record:
@@ -92,26 +58,23 @@ async def test_a_hundred_at_once_share_few_connections(redis: Redis) -> None:
         assert [one and one["data"]["n"] for one in found] == list(range(100))
 
 
-async def test_D11_redis_goes_away_and_comes_back(tmp_path: Path) -> None:
-    redis = Redis(tmp_path)
-    try:
+async def test_D11_redis_goes_away_and_comes_back() -> None:
+    with Redis() as redis:
         async with redis_store(redis.url, timeout_s=0.5) as store:
             key = str(await store.write(record(n=1), 100))
-            redis.stop()
+            redis.kill()
             for ask in (store.read(key), store.write(record(n=2), 100), store.delete(key)):
                 with pytest.raises(Unavailable):
                     await ask
             redis.start()
             assert await store.read(key) is None
             assert await store.write(record(n=3), 100) is not None
-            redis.process.send_signal(signal.SIGSTOP)
+            redis.freeze()
             begun = time.monotonic()
             with pytest.raises(Unavailable):
                 await store.read(key)
             assert time.monotonic() - begun < 10
-            redis.process.send_signal(signal.SIGCONT)
-    finally:
-        redis.stop()
+            redis.thaw()
 
 
 async def test_without_redis_the_app_does_not_start() -> None:
