@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from shallot.testing import Denied, client
+from shallot.testing import Denied, client, virtual_time
 
 STATIC = Path(__file__).parents[2] / "examples" / "showcase" / "static"
 FILES = sorted(path.name for path in STATIC.iterdir())
@@ -204,6 +204,7 @@ async def test_the_door_knows_no_room_of_a_name_without_end(showcase):
 # ---- the ticker and the echo
 
 
+@virtual_time
 async def test_tickers_are_counted_in_and_out(showcase, monkeypatch):
     handlers = importlib.import_module("examples.showcase.handlers")
     turns = asyncio.Queue()
