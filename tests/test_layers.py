@@ -15,7 +15,7 @@ SRC = Path(__file__).parents[1] / "src" / "shallot"
 
 FLOORS = [
     ["types", "errors"],
-    ["limits", "codec", "codec.*"],
+    ["limits", "codec", "codec.*", "task_groups"],
     ["effects", "deadline", "keys", "files", "keepalive", "threads", "options"],
     ["outcomes", "rates", "repeats", "error_pages", "stages"],
     ["request", "response", "resuming", "schemes", "tickets", "folder", "asgi", "validate", "body", "compose"],

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from shallot.deadline import DONE, DeadlinePassed
-from shallot.stages import Course, Stage, finish
+from shallot.stages import AGAIN_S, Course, Stage, finish
 from shallot.testing.clock import virtual_time
 
 READING, ANSWERING = Stage("reading", 5), Stage("answering", 5)
@@ -209,3 +209,61 @@ async def test_staged_work_is_cancelled_from_outside():
     with pytest.raises(asyncio.CancelledError):
         await task
     assert [type(error) for error in seen] == [asyncio.CancelledError]
+
+
+@virtual_time
+async def test_late_work_that_goes_on_is_cancelled_again(caplog):
+    loop, course, seen = asyncio.get_running_loop(), Course(), []
+
+    async def deaf():
+        course.stage = READING
+        for _ in range(3):
+            try:
+                await asyncio.sleep(100)
+            except asyncio.CancelledError:
+                seen.append(loop.time() - began)
+        await asyncio.sleep(1)
+
+    began = loop.time()
+    assert await run(deaf(), course) == READING.seconds + 2 * AGAIN_S + 1
+    assert seen == [READING.seconds + times * AGAIN_S for times in range(3)]
+    assert asyncio.current_task().cancelling() == 0
+    assert [record.getMessage() for record in caplog.records] == ["reading: the work did not end within 5 s of its cancellation; cancelled again"] * 2
+
+
+@pytest.mark.parametrize("fails_after", [1, READING.seconds], ids=["before", "as it is cancelled"])
+@virtual_time
+async def test_a_group_that_failed_in_late_work_hides_no_deadline(caplog, fails_after):
+    """Before Python 3.13 the group leaves the cancellation that it asked for standing, or swallows ours."""
+    course = Course()
+
+    async def child():
+        try:
+            await asyncio.sleep(fails_after)
+        finally:
+            raise LookupError
+
+    async def work():
+        course.stage = READING
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(child())
+        except* LookupError:
+            pass
+        await asyncio.sleep(100)
+
+    with pytest.raises(DeadlinePassed, match="reading"):
+        await run(work(), course)
+    assert asyncio.current_task().cancelling() == 0
+
+
+@virtual_time
+async def test_a_timer_that_comes_a_little_early_is_in_time(timers, monkeypatch):
+    """As uvloop's do, which count milliseconds."""
+    loop, course = asyncio.get_running_loop(), Course()
+    call_at = loop.call_at
+    monkeypatch.setattr(loop, "call_at", lambda when, *args, **keywords: call_at(when - 0.0005, *args, **keywords))
+    course.stage = Stage("reading", 0.2)
+    with pytest.raises(DeadlinePassed):
+        await run(asyncio.Event().wait(), course)
+    assert len(timers) == 2, "the deadline, and the next cancellation"

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from types import coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+
+from .task_groups import FORGETS, is_forgotten
 
 T = TypeVar("T")
 
@@ -112,6 +114,8 @@ def resume(
             except StopIteration as finished:
                 return DONE, finished.value
             finally:
+                if FORGETS and isinstance(value, asyncio.CancelledError) and is_forgotten(value):
+                    cast("asyncio.Task[Any]", asyncio.current_task()).uncancel()
                 value = None  # or the error's traceback would hold this frame, and this frame the error
         return waits_for, None
     finally:

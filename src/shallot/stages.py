@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from contextlib import nullcontext
 from functools import partial
@@ -14,6 +15,12 @@ from .deadline import DONE, DeadlinePassed, resume
 
 __all__ = ["Course", "Stage", "finish"]
 
+log = logging.getLogger("shallot")
+
+AGAIN_S = 5.0
+"""So long after its cancellation late work that goes on is cancelled again, and again: it may have caught it, or a ``TaskGroup`` have swallowed it."""
+GRAIN_S = 0.001
+"""As exact as uvloop's timers are: what is due within this is due, or the loop would turn and turn until it is."""
 LOOK_EVERY_S = 0.5
 """A timer that is due later looks so often whether anybody waits still: it is no more exact for that, and outlives nobody by much."""
 NOT_TIMED = nullcontext()
@@ -63,9 +70,8 @@ class Queue:
         if self._timer is None:
             self._watch(now)
 
-    def leave(self, wait: Wait) -> bool:
-        """Was it late?"""
-        return self._due.pop(wait, None) is None
+    def leave(self, wait: Wait) -> None:
+        self._due.pop(wait, None)  # who is late has left already
 
     def _watch(self, now: float) -> None:
         first = next(iter(self._due.values()), None)
@@ -73,17 +79,19 @@ class Queue:
 
     def _look(self) -> None:
         now = self._loop.time()
-        for wait in [wait for wait, _ in takewhile(lambda one: one[1] <= now, self._due.items())]:
+        late = [wait for wait, _ in takewhile(lambda one: one[1] <= now + GRAIN_S, self._due.items())]
+        for wait in late:
             del self._due[wait]
-            wait.expire()
         self._watch(now)
+        for wait in late:
+            wait.expire()
 
 
 class Wait:
     """One that waits in a stage, as a context manager: what ``asyncio.timeout`` does, without a timer of its own, whose making and cancelling cost more than
     all else here. Late, its task is cancelled, and ``DeadlinePassed`` raised for that cancellation, unless somebody else wants the task to end, too."""
 
-    __slots__ = ("_course", "_others", "_queue", "_stage", "_task")
+    __slots__ = ("_again", "_cancels", "_course", "_others", "_queue", "_stage", "_task")
 
     def __init__(self, course: Course, stage: Stage) -> None:
         task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -92,8 +100,14 @@ class Wait:
         self._task = task
         self._others = task.cancelling()
         self._queue = stage.queue(task.get_loop())
+        self._again: asyncio.TimerHandle | None = None
+        self._cancels = 0
 
     def expire(self) -> None:
+        if self._cancels:
+            log.error("%s: the work did not end within %g s of its cancellation; cancelled again", self._stage.name, AGAIN_S)
+        self._cancels += 1
+        self._again = self._task.get_loop().call_later(AGAIN_S, self.expire)
         self._course.late()
         self._task.cancel()
 
@@ -101,7 +115,13 @@ class Wait:
         self._queue.join(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if self._queue.leave(self) and self._task.uncancel() <= self._others and kind is asyncio.CancelledError:
+        self._queue.leave(self)
+        if self._again is None:
+            return
+        self._again.cancel()
+        for _ in range(self._cancels):
+            self._task.uncancel()
+        if kind is asyncio.CancelledError and self._task.cancelling() <= self._others:
             raise DeadlinePassed(f"{self._stage.name} took longer than {self._stage.seconds} s") from error
 
 

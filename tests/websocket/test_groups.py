@@ -1,4 +1,4 @@
-"""Which cancellation a TaskGroup forgets, and how it is seen; what comes of it is shown in test_engine."""
+"""What is thrown into work is noted, and what a TaskGroup forgets is taken back; which that is, test_task_groups shows."""
 
 from __future__ import annotations
 
@@ -6,23 +6,14 @@ import asyncio
 
 import pytest
 
+from shallot.task_groups import FORGETS
 from shallot.testing import virtual_time
-from shallot.websocket import groups
-from shallot.websocket.groups import FORGETS, Cancellable, is_forgotten, noting
-
-forgets = pytest.mark.skipif(not FORGETS, reason="this Python's TaskGroups forget nothing")
+from shallot.websocket.groups import Cancellable, noting
 
 
 async def fail(after_s=0.0):
     await asyncio.sleep(after_s)
     raise LookupError
-
-
-async def hold():
-    try:
-        await asyncio.sleep(60)
-    finally:
-        await asyncio.sleep(1)
 
 
 async def left_in_time():
@@ -33,85 +24,11 @@ async def left_in_time():
 async def left_with_another():
     async with asyncio.TaskGroup() as group:
         group.create_task(fail(1))
-        group.create_task(hold())
-
-
-async def left_by_force():
-    async with asyncio.TaskGroup() as group:
-        group.create_task(fail(1))
-        await asyncio.sleep(60)
-
-
-async def nothing_but_time():
-    async with asyncio.timeout(1):
-        await asyncio.sleep(60)
+        group.create_task(asyncio.sleep(60))
 
 
 async def told_of(work, tell):
     await noting(work, work.send(None), tell)
-
-
-async def heard_while(work):
-    """What a piece of work is told of: for each error thrown into it, whether a group forgets it."""
-    heard, thrown = [], []
-
-    def tell(error):
-        if error is None:
-            heard.append(is_forgotten(thrown[-1]))
-            assert not is_forgotten(thrown[-1]), "once is enough"
-        else:
-            assert isinstance(error, asyncio.CancelledError)
-            thrown.append(error)
-
-    try:
-        await told_of(work, tell)
-    except (ExceptionGroup, TimeoutError, asyncio.CancelledError):
-        pass
-    return heard
-
-
-@forgets
-@pytest.mark.parametrize(
-    ("work", "heard"),
-    [
-        (left_in_time, [True]),
-        (left_with_another, [True]),
-        (left_by_force, [False]),
-        (nothing_but_time, [False]),
-    ],
-    ids=["a group that is being left", "with another task in it", "a group whose body runs", "a timeout"],
-)
-@virtual_time
-async def test_what_a_group_forgets(work, heard):
-    assert await heard_while(work()) == heard
-
-
-@forgets
-@virtual_time
-async def test_a_cancellation_by_others_is_never_taken_for_the_groups():
-    for at_s, expected in ((0.5, [False]), (1.5, [True, False])):
-        task = asyncio.create_task(heard_while(left_with_another()))
-        await asyncio.sleep(at_s)
-        task.cancel()
-        assert await task == expected
-
-
-@pytest.mark.parametrize("is_own", [True, False])
-async def test_a_group_is_asked_once(monkeypatch, is_own):
-    class Group:
-        _parent_cancel_requested = is_own
-
-        async def leave(self):
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                pass
-
-    monkeypatch.setattr(groups, "LEAVING", Group.leave.__code__)
-    task = asyncio.create_task(heard_while(Group().leave()))
-    await asyncio.sleep(0)
-    task.cancel()
-    assert await task == [is_own]
 
 
 async def test_work_that_is_closed_is_closed_whole():
@@ -129,11 +46,7 @@ async def test_work_that_is_closed_is_closed_whole():
     assert seen == ["closed"]
 
 
-def test_an_error_that_was_never_thrown_is_nobodys():
-    assert not is_forgotten(asyncio.CancelledError())
-
-
-@forgets
+@pytest.mark.skipif(not FORGETS, reason="this Python's TaskGroups forget nothing")
 @virtual_time
 async def test_what_a_group_forgot_is_taken_back_before_anybody_asks_and_after():
     task = asyncio.current_task()

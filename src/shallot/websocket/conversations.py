@@ -7,9 +7,10 @@ import logging
 from typing import Any, cast
 
 from ..deadline import DONE
+from ..task_groups import FORGETS
 from ..types import AllLimits, Conversation, Receive, Send
 from .engine import Talk
-from .groups import FORGETS, noting
+from .groups import noting
 from .table import EffectTable
 
 __all__ = ["Conversations"]
