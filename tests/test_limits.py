@@ -32,6 +32,7 @@ DEFAULTS = {
     "max_message_bytes": 1_048_576,
     "max_unread": 64,
     "max_unread_bytes": 1_048_576,
+    "max_sources": 1000,
     "accept_s": 10,
     "idle_s": None,
     "linger_s": 5,

@@ -33,6 +33,7 @@ LIMITS: Mapping[str, Limit] = {
     "max_message_bytes": Limit(1024 * 1024, "bytes", True, "close 1009"),
     "max_unread": Limit(64, "messages", True, "the engine stops reading"),
     "max_unread_bytes": Limit(1024 * 1024, "bytes", True, "the engine stops reading"),
+    "max_sources": Limit(1000, "timers, feeds and subscriptions", True, "EffectRefused at the yield"),
     "accept_s": Limit(10, "seconds", True, "denial 503"),
     "idle_s": Limit(None, "seconds without a message", True, "close 1001"),
     "linger_s": Limit(5, "seconds", True, "the handler is cancelled"),
@@ -46,7 +47,7 @@ LIMITS: Mapping[str, Limit] = {
 CONVERSATION_LIMITS = frozenset(name for name, limit in LIMITS.items() if limit.local)
 """The names of those that ``@websocket`` and a route may set."""
 
-_WHOLE = {"bytes", "lines", "messages"}
+_WHOLE = {"bytes", "lines", "messages", "timers, feeds and subscriptions"}
 """Units of which there is no half."""
 
 

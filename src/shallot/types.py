@@ -125,6 +125,7 @@ class ConversationLimits(TypedDict, total=False):
     max_message_bytes: int
     max_unread: int
     max_unread_bytes: int
+    max_sources: int
     accept_s: float
     idle_s: float | None
     linger_s: float

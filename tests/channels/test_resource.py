@@ -210,6 +210,28 @@ async def test_a_member_that_is_too_much_leaves_no_subscription():
         assert channels.stats()["readers"] == 1
 
 
+async def test_who_subscribes_without_end_is_refused_and_leaves_nobody_in_the_channel():
+    @websocket(max_sources=2)
+    async def talk(scope, receiver):
+        async for name in receiver:
+            try:
+                yield subscribe(name, member={"id": "bob"})
+                yield ws_send("heard")
+            except EffectRefused as error:
+                yield ws_send(str(error))
+
+    channels = memory_channels({"*": {"presence": True}})
+    async with client(app_of(channels, talk)) as c, c.websocket("/0") as ws:
+        answers = []
+        for name in "abcd":
+            await ws.send(name)
+            answers.append(await ws.expect())
+        assert answers[:2] == ["heard", "heard"]
+        assert all("hears 2 sources already" in answer for answer in answers[2:])
+        assert [sorted(await channels.members(name)) for name in "abc"] == [["bob"], ["bob"], []]
+        assert channels.stats()["channels"] == 2
+
+
 async def test_a_conversation_that_was_too_slow_is_closed():
     @websocket
     async def talk(scope, receiver):

@@ -197,6 +197,20 @@ def test_a_key_is_open_once():
         mailbox.open("s", Given(), 1)
 
 
+async def test_a_source_too_many_is_refused_until_another_ends():
+    opened = []
+    mailbox = SharedMailbox(ClientQueue(3, 10), lambda: opened.append(1), max_sources=2)
+    for key in "ab":
+        mailbox.open(key, Given(), 1)
+    with pytest.raises(EffectRefused, match="hears 2 sources already; end one first, or raise the limit max_sources"):
+        mailbox.open("c", Given(), 1)
+    assert (mailbox.is_open("c"), len(opened)) == (False, 2)
+    await mailbox.close("a")
+    mailbox.open("c", Given(), 1)
+    for closing in mailbox.shut():
+        await closing
+
+
 def test_a_source_that_is_done_is_forgotten():
     mailbox, source = a_mailbox(), Given()
     mailbox.open("s", source, 1)

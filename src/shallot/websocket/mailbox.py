@@ -7,10 +7,12 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from ..errors import EffectRefused
+from ..limits import default_limits
 from ..types import Mailbox, Message, Source
 
 __all__ = ["ClientQueue", "SharedMailbox"]
 
+MAX_SOURCES: int = default_limits()["max_sources"]
 CLIENT = ("client",)
 """The key of the one source that is always there."""
 
@@ -86,11 +88,12 @@ class Wake:
 class SharedMailbox(Mailbox):
     """Hands over one message at a time, going round the sources that have one: none is served twice while another waits."""
 
-    __slots__ = ("_closed", "_loop", "_ready", "_sources", "_waiter", "client", "on_open")
+    __slots__ = ("_closed", "_loop", "_max_sources", "_ready", "_sources", "_waiter", "client", "on_open")
 
-    def __init__(self, client: ClientQueue, on_open: Callable[[], None]) -> None:
+    def __init__(self, client: ClientQueue, on_open: Callable[[], None], max_sources: int = MAX_SOURCES) -> None:
         self.client = client
         self.on_open = on_open
+        self._max_sources = max_sources
         self._sources: dict[object, Source] = {}
         self._ready: list[object] = []  # the keys in turn, each once; short, since a conversation hears few
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -104,6 +107,8 @@ class SharedMailbox(Mailbox):
             raise EffectRefused("the client has left or the conversation is over: nothing can join its mailbox any more")
         if key in self._sources:
             raise ValueError(f"the mailbox has a source under {key!r} already; close it first")
+        if len(self._sources) >= self._max_sources:
+            raise EffectRefused(f"this conversation hears {self._max_sources} sources already; end one first, or raise the limit max_sources")
         self._sources[key] = source
         try:
             self.on_open()

@@ -110,7 +110,7 @@ class Receiver:
         """Made when it is first needed: most conversations hear nobody but their client."""
         if self._mailbox is None:
             queue = ClientQueue(self._limits["max_unread"], self._limits["max_unread_bytes"])
-            self._mailbox = SharedMailbox(queue, on_open=self._share)
+            self._mailbox = SharedMailbox(queue, self._share, self._limits["max_sources"])
         return self._mailbox
 
     @property
