@@ -172,7 +172,6 @@ async def test_an_on_connect_that_hangs_is_denied_after_accept_s():
     began = asyncio.get_running_loop().time()
     assert await answer(websocket(on_connect=hang, accept_s=3)(echo), "a") == {"status": 503}
     assert asyncio.get_running_loop().time() - began == pytest.approx(3)
-    logging.getLogger("shallot.websocket")
 
 
 @virtual_time
