@@ -88,7 +88,7 @@ def test_a_request_is_a_dict() -> None:
     ("asked", "response"),
     [
         pytest.param(GET, {"status": 200}, id="least"),
-        pytest.param(GET, {"status": 200, "headers": {"Vary": "a", "set-cookie": ["a", "b"]}, "body": b"x", "mine": 1}, id="most"),
+        pytest.param(GET, {"status": 200, "headers": {"Vary": "a", "set-cookie": ["a", "b"]}, "body": b"x", "mine": 1, "text": "x", 7: 7}, id="most"),
         pytest.param(GET, {"status": 200, "cookies": {"a": {"value": "1"}, "b": None}}, id="cookies that nobody has sent yet"),
         pytest.param(GET, {"status": 200, "effects": [{"type": "my.kind"}]}, id="effects"),
         pytest.param(GET, {"status": 200, "stream": stream()}, id="a stream"),
@@ -118,6 +118,9 @@ def test_responses_that_keep_the_contract(asked: Any, response: Any) -> None:
         (GET, {"status": 200, "stream": iter(())}, ["response['stream']: expected an async iterable of bytes, got a tuple_iterator"]),
         (GET, {"status": 200, "file": b"x"}, ["response['file']: expected a path, got a bytes"]),
         (GET, {"status": 200, "cookies": {"a": "1"}}, ["response['cookies']: expected a dict, name -> its attributes, or None, got a dict"]),
+        (GET, {"status": 200, "content": b"x"}, ["response['content']: nothing reads that; did you mean 'body'?"]),
+        (GET, {"status": 200, "Headers": {}}, ["response['Headers']: nothing reads that; did you mean 'headers'?"]),
+        (GET, {"status_code": 200}, ["response: needs the key 'status'", "response['status_code']: nothing reads that; did you mean 'status'?"]),
         (GET, {"status": 200, "compress": 0}, ["response['compress']: expected True or False, got the int 0"]),
         (GET, {"status": 200, "effects": {}}, ["response['effects']: expected a list of effects, got a dict"]),
         (GET, {"status": 200, "effects": [{}]}, ["expected an effect, a dict with a 'type', got a dict"]),

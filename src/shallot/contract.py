@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, cast
 
 from .keys import CONVERSATION, EFFECTS, MESSAGES, REQUEST, RESPONSE, Key
@@ -10,6 +11,9 @@ from .resuming import wants_events
 from .validate import HOP_BY_HOP, handshake_headers, header_writer, is_handshake
 
 __all__ = ["effect_faults", "message_faults", "request_faults", "response_faults"]
+
+ELSEWHERE = {"code": "status", "content": "body", "data": "body", "json": "body", "status_code": "status", "text": "body"}
+"""What keys of a response are called by others."""
 
 
 def request_faults(request: Any) -> list[str]:
@@ -51,6 +55,7 @@ def _response_faults(response: Any, request: Mapping[str, Any]) -> Iterator[str]
         return
     given = cast("dict[str, Any]", response)
     faults = [*_key_faults("response", given, RESPONSE)]
+    faults += [f"response[{key!r}]: nothing reads that; did you mean {meant!r}?" for key in given if (meant := _meant(key)) not in {None, *given}]
     if RESPONSE["effects"].fits(given.get("effects", ())):
         faults += [fault for effect in given.get("effects", ()) for fault in effect_faults(effect)]
     if is_handshake(given):
@@ -61,6 +66,13 @@ def _response_faults(response: Any, request: Mapping[str, Any]) -> Iterator[str]
         if given.get("status") != 426:
             faults.append(f"response['headers']: {hop[0]!r} is the server's to say")
     yield from faults or _form_faults(given, request)
+
+
+def _meant(key: object) -> str | None:
+    """The key of ours that ``key`` is a slip for."""
+    if not isinstance(key, str) or key in RESPONSE:
+        return None
+    return ELSEWHERE.get(key) or next(iter(get_close_matches(key.lower(), RESPONSE, 1, cutoff=0.8)), None)
 
 
 def _form_faults(response: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator[str]:
