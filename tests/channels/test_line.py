@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from shallot.channels.contract import CALL_S, CONNECT_S, LEAVE_S, Caps, Entry, LinkLost, Present
-from shallot.channels.line import PAUSES_S, REFUSED_S, STALE_S, Ears, Line
+from shallot.channels.line import PAUSES_S, REFUSED_S, STALE_S, Ears, Line, unless_refused
 from shallot.errors import Unavailable
 from shallot.testing import virtual_time
 from shallot.testing.channels_aids import Recorder
@@ -427,3 +427,14 @@ def test_the_log_shows_what_is_news(error, is_shown, caplog):
     (record,) = caplog.records
     assert "the link to the channels' backend is lost" in record.getMessage()
     assert bool(record.exc_info) == is_shown
+
+
+async def test_what_is_refused_is_noted_and_a_lost_link_is_told(caplog):
+    async def fail(error):
+        raise error
+
+    with caplog.at_level(logging.DEBUG, "shallot.channels"):
+        await unless_refused(fail(Unavailable("no room")), "3 channels stay")
+        with pytest.raises(LinkLost):
+            await unless_refused(fail(LinkLost("gone")), "3 channels stay")
+    assert [record.getMessage() for record in caplog.records] == ["3 channels stay: no room"]

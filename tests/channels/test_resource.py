@@ -214,6 +214,8 @@ async def test_who_subscribes_without_end_is_refused_and_leaves_nobody_in_the_ch
     @websocket(max_sources=2)
     async def talk(scope, receiver):
         async for name in receiver:
+            if isinstance(name, dict):
+                continue  # somebody has joined
             try:
                 yield subscribe(name, member={"id": "bob"})
                 yield ws_send("heard")

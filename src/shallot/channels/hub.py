@@ -14,7 +14,7 @@ from ..deadline import DeadlinePassed, within
 from ..errors import Unavailable
 from .channel import ASK_S, PAGE, Channel
 from .contract import CALL_S, Backend, Entry, Link, Page, Position, Present, is_refusal
-from .line import REFUSED_S, Line
+from .line import REFUSED_S, Line, unless_refused
 from .presence import Attendance, Crowd
 from .topics import Topics
 
@@ -199,7 +199,7 @@ class Hub:
                 self._stirred.clear()
                 gone, self._gone = [name for name in self._gone if name not in self.channels], {}
                 for names in _portions(gone):
-                    await _let_go(link, names)
+                    await unless_refused(within(CALL_S, link.detach(names)), f"{len(names)} channels stay attached")
                 new, self._new = self._new, {}
                 for names in _portions(list(new)):
                     for name, head in (await self._hear(link, names)).items():
@@ -287,16 +287,6 @@ class Hub:
                 for channel in list(self.channels.values()):
                     if channel.crowd is not None:
                         await self._review(channel, channel.crowd)
-
-
-async def _let_go(link: Link, names: Sequence[str]) -> None:
-    """What is still told of channels that the backend does not let go of is not heard."""
-    try:
-        await within(CALL_S, link.detach(names))
-    except Unavailable as error:
-        if not is_refusal(error):
-            raise
-        log.debug("%d channels stay attached: %s", len(names), error)
 
 
 def _portions(names: Sequence[str]) -> Iterator[Sequence[str]]:

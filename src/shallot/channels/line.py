@@ -14,7 +14,7 @@ from ..deadline import DeadlinePassed, within
 from ..errors import Unavailable
 from .contract import CALL_S, CONNECT_S, LEAVE_S, Backend, Entry, Link, LinkLost, Present, Sink, is_refusal
 
-__all__ = ["PAUSES_S", "REFUSED_S", "SILENCE_S", "STALE_S", "Duty", "Line", "News"]
+__all__ = ["PAUSES_S", "REFUSED_S", "SILENCE_S", "STALE_S", "Duty", "Line", "News", "unless_refused"]
 
 log = logging.getLogger("shallot.channels")
 
@@ -31,6 +31,16 @@ REFUSED_S = 2.0
 """The longest pause before a duty is tried again that the backend has refused."""
 STALE_S = 1.0
 """So long a link may be missing, or owe an answer, before readers are told."""
+
+
+async def unless_refused(work: Coroutine[Any, Any, None], otherwise: str) -> None:
+    """Await ``work``; where the backend refuses it, that is noted, with what is so ``otherwise``, and the link stays."""
+    try:
+        await work
+    except Unavailable as error:
+        if not is_refusal(error):
+            raise
+        log.debug("%s: %s", otherwise, error)
 
 
 class News(Sink, Protocol):
