@@ -96,7 +96,7 @@ async def _waiting(rounds: int) -> dict[str, float]:
     us = await _whole(rounds, callers, 1)
     waits = [us[f"by hand {times}"] - us["by hand 0"] for times in range(3)]
     return {
-        "without a wait, as above": us["ours 0"],
+        "without a wait": us["ours 0"],
         "the waits themselves": waits[2],
         "the first: from here on a deadline is kept": us["ours 1"] - us["ours 0"] - waits[1],
         "the second": us["ours 2"] - us["ours 1"] - (waits[2] - waits[1]),
