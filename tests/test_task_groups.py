@@ -11,12 +11,9 @@ from shallot.task_groups import FORGETS, is_forgotten
 from shallot.testing import virtual_time
 from shallot.websocket.groups import noting
 
+from .failing_groups import fail, left_in_time
+
 forgets = pytest.mark.skipif(not FORGETS, reason="this Python's TaskGroups forget nothing")
-
-
-async def fail(after_s=0.0):
-    await asyncio.sleep(after_s)
-    raise LookupError
 
 
 async def hold():
@@ -24,11 +21,6 @@ async def hold():
         await asyncio.sleep(60)
     finally:
         await asyncio.sleep(1)
-
-
-async def left_in_time():
-    async with asyncio.TaskGroup() as group:
-        group.create_task(fail(1))
 
 
 async def left_with_another():

@@ -185,7 +185,7 @@ class App:
             course.stage = None
             headers = self._response_headers(response, scope)
             content = None if len(response) == 3 and "body" in response and "headers" in response else await self._prepare(response, headers, request)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation, too: one that nobody asked of this request is an error like others, and answered
             if not is_failure(error):
                 raise
             course.stage = None
@@ -229,7 +229,7 @@ class App:
             content = None if PLAIN_KEYS.issuperset(response) else await self._prepare(response, headers, request)
             if accepted and self._life.config is not config:
                 raise Unavailable("the app is shutting down")  # since the handshake began: nobody would drain what begins now
-        except BaseException as error:
+        except BaseException as error:  # a cancellation, too: one that nobody asked of this request is an error like others, and answered
             if not is_failure(error):
                 raise
             await self._answer_error(error, course.request, course.response, scope, receive, send)

@@ -10,15 +10,7 @@ from shallot.task_groups import FORGETS
 from shallot.testing import virtual_time
 from shallot.websocket.groups import Cancellable, noting
 
-
-async def fail(after_s=0.0):
-    await asyncio.sleep(after_s)
-    raise LookupError
-
-
-async def left_in_time():
-    async with asyncio.TaskGroup() as group:
-        group.create_task(fail(1))
+from ..failing_groups import fail, left_in_time
 
 
 async def left_with_another():

@@ -14,7 +14,7 @@ from .headers import parse_media_type
 from .query import FORM_LIMITS, FormLimits
 
 try:
-    from multipart import (  # type: ignore[import-untyped]
+    from multipart import (  # type: ignore[import-untyped]  # the package has no types
         MultipartError,
         MultipartSegment,
         ParserError,

@@ -61,7 +61,7 @@ class Feed:
                         await self._room.wait()
             finally:
                 await _close(self._items)
-        except BaseException as error:  # the handler's to know: it is told, with the exception itself
+        except BaseException as error:  # a stray cancellation, too, is the handler's to know: it is told, with the exception itself
             if not is_failure(error):
                 raise
             self._put({"type": "feed.failed", "name": self._name, "error": error})
