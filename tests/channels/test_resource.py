@@ -142,8 +142,8 @@ async def test_mistakes_are_raised_at_the_yield(effect, error, complaint):
     assert complaint in str(caught)
 
 
-async def test_I8_allow_is_asked_each_time_with_the_conversation_and_the_channel():
-    asked = []
+async def test_I8_allow_is_asked_each_time_with_the_conversation_and_the_channel_recovery_included():
+    asked, recovered = [], []
 
     async def allow(scope, channel):
         asked.append((scope["path"], channel))
@@ -151,13 +151,17 @@ async def test_I8_allow_is_asked_each_time_with_the_conversation_and_the_channel
 
     @websocket
     async def talk(scope, receiver):
+        cursor = None
         for _ in range(3):
-            yield subscribe("room:1", cursor=scope.get("cursor"))
+            place = yield subscribe("room:1", cursor=cursor)
+            cursor = place["cursor"]
+            recovered.append(place["recovered"])
             yield unsubscribe("room:1")
 
     async with client(app_of(memory_channels({"room:*": {"allow": allow}}), talk)) as c, c.websocket("/0") as ws:
         assert (await ws.expect_close())["code"] == 1008
     assert asked == [("/0", "room:1")] * 3
+    assert recovered == [False, True], "the third has a good cursor, and is refused all the same"
 
 
 @pytest.mark.parametrize("how", ["left", "failed", "closed"])
